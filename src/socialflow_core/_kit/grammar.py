@@ -107,7 +107,7 @@ _WORDS = {
     "day": _UNITS["d"],
     "week": _UNITS["w"],
     "month": timedelta(days=30),
-    "year": timedelta(days=365),
+    "year": timedelta(days=360),
 }
 _RATE = re.compile(r"([0-9]{1,18}) ?(?:/|per|every) ?(?:([0-9]{1,9}) ?)?([a-z]+)")
 _RATE_EXPECTED = "must be a rate such as 100/minute, 10/15m or 5 per 2 hours"
@@ -116,7 +116,7 @@ _RATE_EXPECTED = "must be a rate such as 100/minute, 10/15m or 5 per 2 hours"
 def parse_rate(text: str) -> RateParts:
     """Read "100/minute", "10/15m", "5 per 2 hours": the grammar of `limits`, and durations.
 
-    A month is 30 days and a year 365, as in `limits`.
+    A month is 30 days and a year 12 of them, as in `limits`.
 
     Raises:
         GrammarError: If it is no rate, or one of its numbers is zero.

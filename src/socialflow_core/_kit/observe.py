@@ -146,8 +146,7 @@ class _Spans(AbstractContextManager[None]):
             try:
                 opened.__exit__(kind, error, traceback)
             except Exception as broken:  # noqa: BLE001 -- as in `count`
-                if broken is not error:
-                    _complain(subscriber, broken)
+                _complain(subscriber, broken)
 
 
 _complained: set[type[Subscriber]] = set()

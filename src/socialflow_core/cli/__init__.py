@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
+import sys
 from typing import TYPE_CHECKING
 
 from socialflow_core import CoreError, __version__
@@ -37,9 +38,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and answer its exit code."""
-    parsed = parser().parse_args(arguments)
+    root = parser()
+    parsed = root.parse_args(arguments)
     try:
         return int(parsed.run(parsed))
     except CoreError as error:
-        root = parser()
-        root.exit(1, f"{root.prog}: {error}\n")
+        print(f"{root.prog}: {error}", file=sys.stderr)
+        return 1
