@@ -6,7 +6,7 @@ import json
 import logging
 import pickle
 import string
-import traceback
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from socialflow_core import Secret
 from socialflow_core._kit.secrets import MASK, is_secret_name, redact_text, redact_url
 
-# Long enough not to occur in a message by chance, and free of what ends a URL's parts.
+# Free of what ends a part of a URL or of a sentence.
 secrets = st.text(string.ascii_letters + string.digits + "-._~", min_size=12, max_size=60).filter(
     lambda text: text.strip(string.punctuation) == text
 )
@@ -29,25 +29,36 @@ class Holder:
     secret: Secret
 
 
-@given(st.text(min_size=4).filter(lambda text: text not in f"Secret('{MASK}') a Secret holds"))
-def test_nothing_that_shows_a_value_shows_a_secret(value: str) -> None:
-    """Neither repr, str, format, print-style, logs, dataclasses nor exceptions reveal it."""
+def shown(value: str) -> list[str]:
+    """Every usual way in which a value ends up as text."""
     secret = Secret(value)
     holder = Holder("x", secret)
     record = logging.makeLogRecord({"msg": "%s %r", "args": (secret, secret)})
-    shown = [repr(secret), str(secret), f"{secret:>40}", f"{secret!r}", "%s" % secret]  # noqa: UP031 -- that form too
-    shown += [repr(holder), repr([secret]), repr({secret: secret}), repr(vars(holder))]
-    shown += [record.getMessage(), repr(ValueError(secret)), repr(dataclasses.asdict(holder))]
-    assert not [text for text in shown if value in text.replace(MASK, "")]
+    return [
+        *(repr(secret), str(secret), f"{secret:>40}", f"{secret!r}", f"{secret:20}"),
+        *(repr(holder), repr([secret]), repr({secret: secret}), repr(vars(holder))),
+        *(record.getMessage(), repr(ValueError(secret)), repr(dataclasses.asdict(holder))),
+    ]
 
 
-@given(secrets)
-def test_it_is_neither_pickled_nor_dumped_as_json(value: str) -> None:
+@given(st.text())
+def test_nothing_that_shows_a_value_shows_a_secret(value: str) -> None:
+    """Repr, str, format, logs, dataclasses and exceptions look the same for every secret."""
+    assert shown(value) == shown("hunter2")
+
+
+@pytest.mark.parametrize("write", [pickle.dumps, json.dumps])
+@given(value=secrets)
+def test_it_is_neither_pickled_nor_dumped_as_json(
+    write: Callable[[object], object], value: str
+) -> None:
     """Serialisers refuse it instead of writing it or a mask, and their errors hide it."""
-    for write in (pickle.dumps, json.dumps):
-        with pytest.raises(TypeError) as caught:
-            write({"secret": Secret(value)})
-        assert value not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(TypeError) as caught:
+        write({"secret": Secret(value)})
+    assert str(caught.value) in {
+        "a Secret is not pickled: pass reveal() where that is meant",
+        "Object of type Secret is not JSON serializable",
+    }
 
 
 @given(st.text(), st.text())
@@ -129,10 +140,9 @@ def test_names_of_other_things(name: str) -> None:
 def test_urls_are_cleaned(secret: str, url: str) -> None:
     """No form in which a URL carries a secret survives, and the rest stays readable."""
     cleaned = redact_url(url.format(secret))
-    assert secret not in cleaned
-    assert cleaned == url.format(MASK).replace("services/T/B/", "").replace(
-        "services/", ""
-    ).replace("user:", "").replace("//:", "//").replace("u:", "")
+    assert cleaned == redact_url(url.format("another-secret"))
+    assert cleaned.count(MASK) == 1
+    assert cleaned.startswith(url.partition("://")[0])
 
 
 def test_a_password_with_an_at_sign_is_cleaned_whole() -> None:
@@ -162,7 +172,8 @@ def test_a_password_with_an_at_sign_is_cleaned_whole() -> None:
 )
 def test_free_text_is_cleaned(secret: str, text: str) -> None:
     """Assignments, headers and URLs in a sentence lose their secret."""
-    assert secret not in redact_text(text.format(secret))
+    assert redact_text(text.format(secret)) == redact_text(text.format("another-secret"))
+    assert "another-secret" not in redact_text(text.format("another-secret"))
 
 
 @pytest.mark.parametrize(
