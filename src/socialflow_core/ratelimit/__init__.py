@@ -1,14 +1,34 @@
 """Limit how often a caller may do something, in this process or across all of them.
 
->>> from datetime import timedelta
 >>> from socialflow_core.ratelimit import Limit, Rate
 >>> from socialflow_core.ratelimit.memory import MemoryRateLimiter
->>> login = Limit("login", Rate(1, per=timedelta(minutes=1)))
+>>> login = Limit("login", Rate.parse("1/minute"))
 >>> limiter = MemoryRateLimiter()
 >>> limiter.hit("alice", login).allowed, limiter.hit("alice", login).allowed
 (True, False)
 """
 
-from ._interface import AsyncRateLimiter, Decision, Limit, Rate, RateLimiter, Strategy
+from socialflow_core._kit.errors import UnavailableError
+from socialflow_core._kit.grammar import GrammarError
 
-__all__ = ["AsyncRateLimiter", "Decision", "Limit", "Rate", "RateLimiter", "Strategy"]
+from ._http import Refusal, ResetForm, headers, refusal
+from ._identity import ClientIdentity
+from ._interface import AsyncRateLimiter, Decision, Limit, Rate, RateLimiter, Strategy
+from ._keys import key_of
+
+__all__ = [
+    "AsyncRateLimiter",
+    "ClientIdentity",
+    "Decision",
+    "GrammarError",
+    "Limit",
+    "Rate",
+    "RateLimiter",
+    "Refusal",
+    "ResetForm",
+    "Strategy",
+    "UnavailableError",
+    "headers",
+    "key_of",
+    "refusal",
+]
