@@ -1,0 +1,119 @@
+"""From settings to blocks: built on first use, once, and replaceable by argument."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from ipaddress import ip_network
+
+import pytest
+
+from socialflow_core.config import ConfigError
+from socialflow_core.config.settings import Settings, load
+from socialflow_core.ratelimit import Limit, Rate
+from socialflow_core.ratelimit.memory import MemoryRateLimiter
+from socialflow_core.wiring import Capability, Core
+from socialflow_core.wiring.built import built
+
+LOGIN = Limit("login", Rate(2, per=timedelta(minutes=1)))
+
+
+def settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The redis group alone, from these variables."""
+    return load(["redis"], environ=environ or {}, env_file=None)
+
+
+def test_the_tiers_come_from_the_settings() -> None:
+    """Each tier is the rate of its variable, under its own name."""
+    tiers = Core(settings({"RATE_LIMIT_AI": "7/30s"})).tiers
+    assert tiers.auth == Limit("auth", Rate.parse("10/15m"))
+    assert tiers.ai == Limit("ai", Rate.parse("7/30s"))
+    assert tiers.general == Limit("general", Rate.parse("100/minute"))
+
+
+def test_sync_and_async_callers_are_counted_together() -> None:
+    """A service that serves both worlds has one counter, whichever is used first."""
+    core = Core(settings())
+    assert asyncio.run(core.async_rate_limiter.hit("k", LOGIN)).remaining == 1
+    assert core.rate_limiter.hit("k", LOGIN).remaining == 0
+    assert not asyncio.run(core.async_rate_limiter.hit("k", LOGIN))
+
+
+def test_a_block_is_built_once_whichever_threads_ask() -> None:
+    """Two limiters would count apart, so there is never a second one."""
+
+    class Slow:
+        builds = 0
+
+        @built
+        def block(self) -> object:
+            """Something to have once."""
+            self.builds += 1
+            return object()
+
+    for _ in range(20):
+        owner = Slow()
+        with ThreadPoolExecutor(8) as pool:
+            blocks = list(pool.map(lambda _, owner=owner: owner.block, range(8)))
+        assert len(set(blocks)) == owner.builds == 1
+
+
+def test_an_argument_replaces_a_block() -> None:
+    """Tests and applications that have their own pass it; nothing is patched."""
+    own = MemoryRateLimiter()
+    assert Core(settings(), rate_limiter=own).rate_limiter is own
+
+
+def test_the_proxies_to_trust_come_from_the_settings() -> None:
+    """TRUSTED_PROXIES decides who is believed about the caller."""
+    identity = Core(settings({"TRUSTED_PROXIES": "10.0.0.0/8"})).client_identity
+    assert identity.trusted_proxies == (ip_network("10.0.0.0/8"),)
+
+
+def test_the_report_says_which_engine_counts() -> None:
+    """Memory where nothing else is configured, and that is no loss there."""
+    assert Core(settings()).report() == (
+        Capability(name="rate-limits", state="enabled", engine="memory"),
+    )
+
+
+def test_the_report_says_what_is_lost() -> None:
+    """A store that is asked for and not used is told, with what follows from it."""
+    (capability,) = Core(settings({"REDIS_URL": "redis://h", "RATE_LIMIT_STORE": "redis"})).report()
+    assert (capability.state, capability.engine) == ("degraded", "memory")
+    assert "per process" in capability.reason
+
+
+def test_from_env_refuses_with_every_fault() -> None:
+    """A service that is configured wrong does not start, and hears everything at once."""
+    wrong = {"RATE_LIMIT_AI": "often", "REDIS_PORT": "none"}
+    with pytest.raises(ConfigError) as caught:
+        Core.from_env(["redis"], environ=wrong)
+    assert {fault.variable for fault in caught.value.faults} == set(wrong)
+
+
+def test_closing_twice_is_fine() -> None:
+    """As a context manager and by hand."""
+    with Core.from_env(["redis"], environ={}) as core:
+        core.rate_limiter.hit("k", LOGIN)
+    core.close()
+
+
+LOADED = """
+import sys
+from socialflow_core.wiring import Core
+vendors = {"pydantic", "pydantic_settings", "limits", "redis", "asyncio"}
+assert not vendors & set(sys.modules), vendors & set(sys.modules)
+core = Core(settings=None)
+core.rate_limiter
+core.async_rate_limiter
+assert not vendors & set(sys.modules), vendors & set(sys.modules)
+assert "socialflow_core.config" not in sys.modules
+"""
+
+
+def test_touching_a_block_loads_that_block_alone() -> None:
+    """Neither wiring nor its embedded blocks load a vendor's package or another block."""
+    assert subprocess.run([sys.executable, "-c", LOADED], check=False).returncode == 0
