@@ -101,7 +101,9 @@ class ClientIdentity:
             return key_of("ip", "unknown")
         version4 = isinstance(address, ipaddress.IPv4Address)
         prefix = self.ipv4_prefix if version4 else self.ipv6_prefix
-        return key_of("ip", str(ipaddress.ip_network(f"{address}/{prefix}", strict=False)))
+        hidden = address.max_prefixlen - prefix
+        network = type(address)(int(address) >> hidden << hidden)
+        return key_of("ip", f"{network}/{prefix}")
 
     def address(self, peer: str | None, headers: Iterable[tuple[str, str]] = ()) -> _Address | None:
         """The caller's own address, as far as it can be believed; None if it has none."""
@@ -168,12 +170,15 @@ def _address(text: str) -> _Address | None:
         return None
     node = _NODE.fullmatch(text)
     bare = (node["v6"] or node["v4"] or "") if node else text
+    # A zone names an interface of this machine, not another caller.
+    bare = bare.partition("%")[0]
     try:
-        # A zone names an interface of this machine, not another caller.
-        address = ipaddress.ip_address(bare.partition("%")[0])
+        if ":" not in bare:
+            return ipaddress.IPv4Address(bare)
+        address = ipaddress.IPv6Address(bare)
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    return address.ipv4_mapped or address
 
 
 def _unmapped(network: Network) -> Network:

@@ -1,0 +1,78 @@
+"""The service as an ASGI application (Starlette), and its server (uvicorn)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response as StarletteResponse
+from starlette.routing import Route as StarletteRoute
+
+from examples.asgi.rate_limit import RateLimitMiddleware
+from examples.service.counters import Counters
+from examples.service.endpoints import MOST_BODY, Endpoints, Request, Response, Route
+from examples.service.limits import rate_limits
+from socialflow_core.wiring import Core
+
+if TYPE_CHECKING:
+    from starlette.requests import Request as StarletteRequest
+
+    from examples.asgi.rate_limit import App
+    from examples.service.accounts import Accounts
+    from socialflow_core.config.settings import Settings
+
+__all__ = ["application", "serve"]
+
+
+def application(core: Core, accounts: Accounts) -> App:
+    """The whole application, its limits outermost."""
+    counters = Counters()
+    endpoints = Endpoints(accounts, core.report, counters)
+
+    async def failed(_: StarletteRequest, error: Exception) -> StarletteResponse:
+        if not isinstance(error, HTTPException):
+            error = HTTPException(500)
+        return _sent(endpoints.error(error.status_code, tuple((error.headers or {}).items())))
+
+    starlette = Starlette(
+        routes=[_route(endpoints, route) for route in endpoints.routes],
+        exception_handlers={HTTPException: failed, Exception: failed},
+    )
+    # A path is what it is: /health/ is not /health, under Flask either.
+    starlette.router.redirect_slashes = False
+    return RateLimitMiddleware(
+        starlette, core.async_rate_limiter, rate_limits(core, counters.decided)
+    )
+
+
+def serve(settings: Settings, accounts: Accounts, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    with Core(settings) as core:
+        config = uvicorn.Config(
+            application(core, accounts),
+            host=host,
+            port=port,
+            log_level="warning",
+            # Who a caller is, is for `client_identity` to say.
+            proxy_headers=False,
+            timeout_graceful_shutdown=10,
+        )
+        uvicorn.Server(config).run()
+
+
+def _route(endpoints: Endpoints, route: Route) -> StarletteRoute:
+    async def answer(request: StarletteRequest) -> StarletteResponse:
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MOST_BODY:
+                raise HTTPException(413)
+        return _sent(endpoints.answer(route, Request(request.headers, body)))
+
+    return StarletteRoute(route.path, answer, methods=[route.method])
+
+
+def _sent(response: Response) -> StarletteResponse:
+    return StarletteResponse(response.body, response.status, dict(response.headers))
