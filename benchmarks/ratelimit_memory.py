@@ -88,7 +88,8 @@ def awaited() -> Contender:
         for _ in range(times):
             await limiter.hit("one", limit)
 
-    return lambda times: asyncio.run(hits(times))
+    runner = asyncio.Runner()
+    return lambda times: runner.run(hits(times))
 
 
 def bytes_per_key(count: int) -> float:

@@ -188,6 +188,15 @@ def test_a_demo_that_fails_says_so_and_shows_why(
     assert out.endswith("Not everything passed.\n")
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """A child hears SIGINT, even if whoever started the tests in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_leaves_nothing_running(stop: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C in the middle: the service goes down with it."""
