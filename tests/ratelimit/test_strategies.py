@@ -85,7 +85,7 @@ def _timelines(draw: st.DrawFn) -> tuple[Rate, list[Hit]]:
         st.sampled_from([period - 1, period, period + 1, 2 * period - 1, 2 * period]),
     )
     costs = st.just(1) | st.integers(1, rate.limit)
-    return rate, draw(st.lists(st.builds(Hit, gap, costs), min_size=1, max_size=40))
+    return rate, draw(st.lists(st.builds(Hit, gap, costs), min_size=1, max_size=25))
 
 
 timelines = _timelines()
