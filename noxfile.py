@@ -28,11 +28,17 @@ WHOLE = "--include=*/socialflow_core/**/_*.py,*/socialflow_core/_kit/**,*/social
 TOP = "--omit=*/socialflow_core/cli/**,*/socialflow_core/wiring/**,*/socialflow_core/testing/**"
 
 # What works with one extra and nothing else installed ("" is none).
+CONTRACTS = "tests/architecture/test_contract_suites.py"
+ASK_LIMITS = (
+    "--ignore=tests/_kit/test_grammar.py",  # compares itself with the package
+    "--ignore=tests/ratelimit/test_contract.py",  # its adapter is one of them
+    "--ignore=tests/ratelimit/test_limits.py",
+)
 ALONE = {
-    "": ("tests/_kit", "tests/ratelimit"),
+    "": ("tests/_kit", "tests/ratelimit", *ASK_LIMITS),
     "config": ("tests/config",),
-    "limits": ("tests/ratelimit",),
-    "testing": ("tests/ratelimit",),
+    "limits": ("tests/_kit", "tests/ratelimit"),
+    "testing": (CONTRACTS,),
 }
 
 
@@ -93,11 +99,12 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside the named peers; `-- NAME...` chooses among benchmarks/*.py."""
-    session.install("-e", ".[all]", *groups("bench", "examples"))
-    found = sorted(path.stem for path in Path("benchmarks").glob("[!_]*.py"))
-    for name in session.posargs or found:
-        session.run("python", "-m", f"benchmarks.{name}")
+    """Measure beside the named peers; `-- NAME... --OPTION...` chooses benchmarks/NAME.py."""
+    session.install("-e", ".[all]", *groups("bench"))
+    options = [each for each in session.posargs if each.startswith("-")]
+    named = [each for each in session.posargs if each not in options]
+    for name in named or sorted(path.stem for path in Path("benchmarks").glob("[!_]*.py")):
+        session.run("python", "-m", f"benchmarks.{name}", *options)
 
 
 @nox.session

@@ -1,18 +1,21 @@
-"""Limits kept in any storage of the `limits` package: memcached, MongoDB, etcd, Redis Cluster...
+"""Limits kept in any storage of the `limits` package: memcached, MongoDB, Redis Cluster...
 
-Needs the extra `[limits]`. What is weaker here than in the memory and Redis limiters:
+Needs the extra `[limits]`, and what the storage needs. Weaker here than in the other
+limiters, for the package is so:
 
-- Judging and counting are two steps. A refused hit is free, but callers at the same moment
-  may each spend of what remains; of a fixed window one of them is then refused and counted.
-  Of several limits, each is counted by itself.
-- Times are the storage's, in part in whole seconds, and its clock is not ours. For a
-  sliding window they tell when something is freed, which may not be enough for the hit.
+- Judging and counting are two steps. A refused hit is free, but of callers at the same
+  moment one may be refused and yet be counted in a fixed window; and of several limits
+  each is counted by itself, so that one may count a hit that the next refuses.
+- Time is the storage's, in seconds, by a clock that is not ours. A refused hit may fit a
+  little before `retry_after` is over, not after it.
+- A sliding window may lie on the clock, and rounds its estimate down: one hit more fits.
 - There is no token bucket, and a period is a whole number of seconds.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
@@ -20,10 +23,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from socialflow_core._kit.clock import unix_us
 from socialflow_core._kit.errors import UnavailableError, requires_extra, translating
 from socialflow_core._kit.flow import Call, Flow, arun, run
+from socialflow_core._kit.observe import count
 
 from ._core import check, decide, ruling
 from ._interface import Strategy
-from ._strategies import Verdict
+from ._keys import key_of
+from ._strategies import Verdict, sliding_state, sliding_window
 
 with requires_extra("limits"):
     from limits import RateLimitItemPerSecond
@@ -34,13 +39,12 @@ with requires_extra("limits"):
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from limits import WindowStats
     from limits.aio.storage import Storage as AsyncStorage
     from limits.storage import Storage
 
     from socialflow_core._kit.clock import Clock
 
-    from ._interface import Decision, Limit
+    from ._interface import Decision, Limit, Rate
 
 __all__ = ["AsyncLimitsRateLimiter", "LimitsRateLimiter"]
 
@@ -51,62 +55,147 @@ ResultT = TypeVar("ResultT")
 _Calls: TypeAlias = Flow[Call[Any], ResultT]
 
 
+class _Kind(NamedTuple):
+    """A way in which `limits` counts, and what is made of what it tells.
+
+    Attributes:
+        name: Stands in every key, for one key must not hold the data of two kinds.
+        strategy: Its class.
+        look: How to ask for what is spent.
+        stands: The answer as a verdict on a cost, with the wait if it should not fit.
+    """
+
+    name: str
+    strategy: str
+    look: Callable[[_Asked], Callable[[], Any]]
+    stands: Callable[[Any, Rate, int, int], Verdict]
+
+
 class _Asked(NamedTuple):
     """One limit of a hit, in the words of `limits`; *strategy* is a sync or async one."""
 
     limit: Limit
+    kind: _Kind
     strategy: Any
     item: RateLimitItemPerSecond
     identifier: str
 
     def call(self, method: str, **arguments: int) -> Call[Any]:
+        """Call its strategy."""
         function = getattr(self.strategy, method)
         return Call(partial(function, self.item, self.identifier, **arguments))
+
+    def ask_storage(self, method: str, *arguments: int) -> Callable[[], Any]:
+        """Ask its storage, where the strategy would tell less."""
+        function = getattr(self.strategy.storage, method)
+        return partial(function, self.item.key_for(self.identifier), *arguments)
+
+
+def _us(seconds: float) -> int:
+    return math.ceil(seconds * _US)  # rounded up: rather late than early
+
+
+def _look_fixed(asked: _Asked) -> Callable[[], Any]:
+    return asked.call("get_window_stats").function
+
+
+def _fixed(stats: tuple[float, int], rate: Rate, cost: int, now: int) -> Verdict:
+    reset_at, remaining = stats
+    reset = max(0, _us(reset_at) - now) if remaining < rate.limit else 0
+    return Verdict(cost <= remaining, 0, max(0, remaining), reset, reset)
+
+
+def _look_sliding(asked: _Asked) -> Callable[[], Any]:
+    return asked.ask_storage("get_sliding_window", asked.item.get_expiry())
+
+
+def _sliding(window: tuple[int, float, int, float], rate: Rate, cost: int, now: int) -> Verdict:
+    before, before_ends_in, spent, ends_in = window
+    # Theirs is kept for a period longer, as the one before of the next.
+    left = _us(before_ends_in) if before else _us(ends_in) - rate.per_us
+    state = sliding_state(now + left - rate.per_us, before, spent)
+    stands, asked = (
+        Verdict(*sliding_window(state, rate.limit, rate.per_us, number, now))
+        for number in (0, cost)
+    )
+    return stands._replace(allowed=asked.allowed, retry_us=asked.retry_us)
+
+
+def _look_moving(asked: _Asked) -> Callable[[], Any]:
+    return asked.ask_storage("get_moving_window", asked.item.amount, asked.item.get_expiry())
+
+
+def _moving(window: tuple[float, int], rate: Rate, cost: int, now: int) -> Verdict:
+    oldest_at, spent = window
+    # Only the oldest hit is told. Where more must go, or all, that takes a period at most.
+    excess = spent + cost - rate.limit
+    retry = _us(oldest_at) + rate.per_us + 1 - now if excess == 1 else rate.per_us
+    return Verdict(excess <= 0, 0, max(0, rate.limit - spent), rate.per_us if spent else 0, retry)
+
+
+_FIXED = _Kind("fixed-window", "FixedWindowRateLimiter", _look_fixed, _fixed)
+_SLIDING = _Kind("sliding-window", "SlidingWindowCounterRateLimiter", _look_sliding, _sliding)
+_MOVING = _Kind("moving-window", "MovingWindowRateLimiter", _look_moving, _moving)
 
 
 class _Limits:
     """What the sync and the async limiter share: everything but how a call is made."""
 
-    def __init__(self, strategies: Any, storage: Any, clock: Clock) -> None:
-        self._strategies = {
-            Strategy.FIXED_WINDOW: strategies.FixedWindowRateLimiter(storage),
-            Strategy.SLIDING_WINDOW: strategies.SlidingWindowCounterRateLimiter(storage),
+    def __init__(self, strategies: Any, storage: Any, clock: Clock, *, moving_window: bool) -> None:
+        self._kinds = {
+            Strategy.FIXED_WINDOW: _FIXED,
+            Strategy.SLIDING_WINDOW: _MOVING if moving_window else _SLIDING,
         }
+        self._strategies = strategies
+        self._storage = storage
         self._clock = clock
-        # Told apart by what the storage was built for; by default `limits` passes the
-        # errors of a driver on as they are.
+        # Of the storage's own making, or, unless it was told to wrap them, its driver's.
         drivers = storage.base_exceptions
         theirs = drivers if isinstance(drivers, tuple) else (drivers,)
         self._errors = (StorageError, ConcurrentUpdateError, *theirs)
 
     def asked(self, key: str, limits: Sequence[Limit], cost: int = 1) -> list[_Asked]:
-        check(key, limits, cost)
-        # `limits` joins what it is given by slashes, so a slash inside could forge a key.
-        identifier = key.replace("%", "%25").replace("/", "%2F")
-        return [_Asked(limit, *self._words(limit), identifier) for limit in limits]
+        """Check what is asked, and put it in their words.
 
-    def _words(self, limit: Limit) -> tuple[Any, RateLimitItemPerSecond]:
-        if limit.strategy not in self._strategies:
+        Raises:
+            ValueError: If it makes no sense, or the package cannot count it.
+        """
+        check(key, limits, cost)
+        # Memcached takes neither spaces nor long keys; `key_of` writes neither.
+        return [self._asked(limit, key_of(key)) for limit in limits]
+
+    def _asked(self, limit: Limit, identifier: str) -> _Asked:
+        kind = self._kinds.get(limit.strategy)
+        if kind is None:
             raise ValueError(f"limit {limit.name}: `limits` has no {limit.strategy.value}")
         seconds, rest = divmod(limit.rate.per, _SECOND)
         if rest:
             raise ValueError(f"limit {limit.name}: `limits` counts periods in whole seconds")
-        # With the strategy, for one key must not hold the counts of two kinds.
-        namespace = f"{limit.name}:{limit.strategy.value}"
-        item = RateLimitItemPerSecond(limit.rate.limit, seconds, namespace)
-        return self._strategies[limit.strategy], item
+        try:
+            strategy = getattr(self._strategies, kind.strategy)(self._storage)
+        except NotImplementedError:
+            raise ValueError(f"limit {limit.name}: this storage has no {kind.name}") from None
+        # One identifier between parts that hold no slash, so that a slash in it forges nothing.
+        item = RateLimitItemPerSecond(limit.rate.limit, seconds, f"{limit.name}:{kind.name}")
+        return _Asked(limit, kind, strategy, item, identifier)
 
     def hit(self, asked: list[_Asked], cost: int) -> _Calls[Decision]:
+        """Judge all, and count if all allow it."""
         fits = yield from self._each(asked, "test", cost=cost)
         if all(fits):
             fits = yield from self._each(asked, "hit", cost=cost)
-        return (yield from self._decide(asked, fits))
+        decision = yield from self._decide(asked, fits, cost)
+        if not decision.allowed:
+            count("ratelimit.refused", limit=decision.decided_by.name)
+        return decision
 
     def peek(self, asked: list[_Asked], cost: int) -> _Calls[Decision]:
+        """Judge all."""
         fits = yield from self._each(asked, "test", cost=cost)
-        return (yield from self._decide(asked, fits))
+        return (yield from self._decide(asked, fits, cost))
 
     def reset(self, asked: list[_Asked]) -> _Calls[None]:
+        """Forget all."""
         yield from self._each(asked, "clear")
 
     def _each(self, asked: list[_Asked], method: str, **arguments: int) -> _Calls[list[Any]]:
@@ -116,21 +205,19 @@ class _Limits:
             answers.append(answer)
         return answers
 
-    def _decide(self, asked: list[_Asked], fits: list[bool]) -> _Calls[Decision]:
-        stats = yield from self._each(asked, "get_window_stats")
-        now = self._clock()
-        told = [_told(stand, fit, now) for stand, fit in zip(stats, fits, strict=True)]
-        return decide([one.limit for one in asked], ruling(told), now, _SOURCE)
+    def _decide(self, asked: list[_Asked], fits: list[bool], cost: int) -> _Calls[Decision]:
+        verdicts = []
+        for one, fit in zip(asked, fits, strict=True):
+            told = yield Call(one.kind.look(one))
+            stands = one.kind.stands(told, one.limit.rate, cost, now := self._clock())
+            # They may have gone on meanwhile; but a refusal says "later" in any case.
+            retry = 0 if fit else max(1, stands.retry_us)
+            verdicts.append(stands._replace(allowed=fit, retry_us=retry))
+        return decide([one.limit for one in asked], ruling(verdicts), now, _SOURCE)
 
     def translated(self) -> translating:
+        """Their errors become ours in here."""
         return translating(self._errors, lambda _: UnavailableError("the rate limit store"))
-
-
-def _told(stats: WindowStats, fits: bool, now: int) -> Verdict:  # noqa: FBT001 -- their answer
-    # Their clock may have passed the reset already; a refusal says "later" all the same.
-    reset = max(1, math.ceil(stats.reset_time * _US) - now)
-    remaining = max(0, int(stats.remaining))
-    return Verdict(fits, 0, remaining, reset, 0 if fits else reset)
 
 
 class LimitsRateLimiter:
@@ -138,14 +225,18 @@ class LimitsRateLimiter:
 
     Args:
         storage: Any of `limits.storage`.
+        moving_window: Count sliding windows by the moment of every hit, instead of an
+            estimate: exact, but a key takes as much as its limit, and memcached cannot.
         clock: Microseconds since 1970-01-01 UTC, for what decisions say of the time.
 
     Every method raises:
-        ValueError: Also for a token bucket, or a period that is not whole seconds.
+        ValueError: Also for what the package or the storage cannot count.
     """
 
-    def __init__(self, storage: Storage, *, clock: Clock = unix_us) -> None:
-        self._limits = _Limits(sync_strategies, storage, clock)
+    def __init__(
+        self, storage: Storage, *, moving_window: bool = False, clock: Clock = unix_us
+    ) -> None:
+        self._limits = _Limits(sync_strategies, storage, clock, moving_window=moving_window)
 
     def hit(self, key: str, /, *limits: Limit, cost: int = 1) -> Decision:
         """See `RateLimiter.hit`."""
@@ -167,8 +258,10 @@ class LimitsRateLimiter:
 class AsyncLimitsRateLimiter:
     """`LimitsRateLimiter`, awaited, over any storage of `limits.aio.storage`."""
 
-    def __init__(self, storage: AsyncStorage, *, clock: Clock = unix_us) -> None:
-        self._limits = _Limits(async_strategies, storage, clock)
+    def __init__(
+        self, storage: AsyncStorage, *, moving_window: bool = False, clock: Clock = unix_us
+    ) -> None:
+        self._limits = _Limits(async_strategies, storage, clock, moving_window=moving_window)
 
     async def hit(self, key: str, /, *limits: Limit, cost: int = 1) -> Decision:
         """See `RateLimiter.hit`."""
