@@ -1,10 +1,13 @@
 """Where `limits` keeps the counts: what is refused at the door, and what its errors become."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from limits.aio.storage import MemoryStorage as AsyncMemoryStorage
 from limits.errors import StorageError
 from limits.storage import MemoryStorage
@@ -125,3 +128,90 @@ def test_a_refusal_always_says_later() -> None:
     decisions: list[Any] = [limiter.hit("alice", Limit("x", DAY)) for _ in range(4)]
     assert decisions[-1].retry_after > timedelta(0)
     assert decisions[-1].now_us == ahead()
+
+
+class Plain(MemoryStorage):
+    """A storage whose keys can be seen."""
+
+    def written(self) -> list[str]:
+        """All that it keeps."""
+        return [*self.storage, *self.events]
+
+
+@pytest.mark.parametrize("key", ["a b", "a\r\nset x", "\N{SNOWMAN}" * 1024, "x" * 1024, "\x00"])
+@pytest.mark.parametrize("moving_window", [False, True])
+def test_every_store_takes_the_keys(key: str, moving_window: bool) -> None:  # noqa: FBT001 -- a parameter
+    """Memcached, the narrowest, wants up to 250 printable characters without spaces."""
+    storage = Plain()
+    limiter = LimitsRateLimiter(storage, moving_window=moving_window)
+    rate = Rate(10**9, per=timedelta(seconds=9))
+    for strategy in (Strategy.FIXED_WINDOW, Strategy.SLIDING_WINDOW):
+        limiter.hit(key, Limit("n" * 64, rate, strategy=strategy))
+    for written in storage.written():
+        assert written.isascii()
+        assert written.isprintable()
+        assert " " not in written
+        assert len(f"{written}/expires") <= 250
+
+
+def test_a_storage_may_lack_a_way_to_count() -> None:
+    """It is refused at the door, for the limits that need it only."""
+
+    class Narrow(MemoryStorage):
+        """As memcached: no moving window."""
+
+        def __getattribute__(self, name: str) -> Any:
+            if name in {"acquire_entry", "get_moving_window"}:
+                raise AttributeError(name)
+            return super().__getattribute__(name)
+
+    limiter = LimitsRateLimiter(Narrow(), moving_window=True)
+    assert limiter.hit("alice", Limit("x", DAY))
+    with pytest.raises(ValueError, match="limit x: this storage has no moving-window"):
+        limiter.hit("alice", Limit("x", DAY, strategy=Strategy.SLIDING_WINDOW))
+
+
+@pytest.fixture(scope="module")
+def clock() -> Iterator[ManualClock]:
+    """The time, also that of `limits`, in the test's hands."""
+    clock = ManualClock()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.time", lambda: clock() / 1_000_000)
+        yield clock
+
+
+@pytest.mark.parametrize("strategy", [Strategy.FIXED_WINDOW, Strategy.SLIDING_WINDOW])
+@pytest.mark.parametrize("moving_window", [False, True])
+@given(hits=st.lists(st.tuples(st.integers(0, 30), st.integers(1, 3)), max_size=20))
+def test_retry_is_never_early(
+    clock: ManualClock,
+    strategy: Strategy,
+    moving_window: bool,  # noqa: FBT001 -- a parameter
+    hits: list[tuple[int, int]],
+) -> None:
+    """A refused hit is allowed after *retry_after*; and nothing is spent after *reset_after*."""
+    limiter = LimitsRateLimiter(MemoryStorage(), moving_window=moving_window, clock=clock)
+    limit = Limit("x", Rate(4, per=timedelta(seconds=10)), strategy=strategy)
+    for gap, cost in hits:
+        clock.advance(timedelta(seconds=gap / 3))
+        decision = limiter.hit("alice", limit, cost=cost)
+        if not decision:
+            assert timedelta(0) < decision.retry_after <= 2 * limit.rate.per
+            clock.advance(decision.retry_after)
+            assert limiter.peek("alice", limit, cost=cost)
+    clock.advance(limiter.peek("alice", limit).reset_after)
+    assert limiter.peek("alice", limit, cost=4)
+
+
+def test_a_moving_window_frees_each_hit_by_itself(clock: ManualClock) -> None:
+    """The first is free again a period after it was allowed, whatever came later."""
+    limiter = LimitsRateLimiter(MemoryStorage(), moving_window=True, clock=clock)
+    limit = Limit("x", Rate(2, per=timedelta(seconds=10)), strategy=Strategy.SLIDING_WINDOW)
+    for _ in range(2):
+        assert limiter.hit("alice", limit)
+        clock.advance(timedelta(seconds=4))
+    assert limiter.hit("alice", limit).retry_after.seconds == 2
+    assert limiter.hit("alice", limit, cost=2).retry_after.seconds == 10
+    clock.advance(timedelta(seconds=2.1))
+    assert limiter.hit("alice", limit)
+    assert not limiter.hit("alice", limit)

@@ -15,7 +15,6 @@ limiters, for the package is so:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
@@ -37,7 +36,7 @@ with requires_extra("limits"):
     from limits.errors import ConcurrentUpdateError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from limits.aio.storage import Storage as AsyncStorage
     from limits.storage import Storage
@@ -67,7 +66,7 @@ class _Kind(NamedTuple):
 
     name: str
     strategy: str
-    look: Callable[[_Asked], Callable[[], Any]]
+    look: Callable[[_Asked], Call[Any]]
     stands: Callable[[Any, Rate, int, int], Verdict]
 
 
@@ -85,18 +84,18 @@ class _Asked(NamedTuple):
         function = getattr(self.strategy, method)
         return Call(partial(function, self.item, self.identifier, **arguments))
 
-    def ask_storage(self, method: str, *arguments: int) -> Callable[[], Any]:
-        """Ask its storage, where the strategy would tell less."""
+    def call_storage(self, method: str, *arguments: int) -> Call[Any]:
+        """Call its storage, which tells more."""
         function = getattr(self.strategy.storage, method)
-        return partial(function, self.item.key_for(self.identifier), *arguments)
+        return Call(partial(function, self.item.key_for(self.identifier), *arguments))
 
 
 def _us(seconds: float) -> int:
     return math.ceil(seconds * _US)  # rounded up: rather late than early
 
 
-def _look_fixed(asked: _Asked) -> Callable[[], Any]:
-    return asked.call("get_window_stats").function
+def _look_fixed(asked: _Asked) -> Call[Any]:
+    return asked.call("get_window_stats")
 
 
 def _fixed(stats: tuple[float, int], rate: Rate, cost: int, now: int) -> Verdict:
@@ -105,8 +104,8 @@ def _fixed(stats: tuple[float, int], rate: Rate, cost: int, now: int) -> Verdict
     return Verdict(cost <= remaining, 0, max(0, remaining), reset, reset)
 
 
-def _look_sliding(asked: _Asked) -> Callable[[], Any]:
-    return asked.ask_storage("get_sliding_window", asked.item.get_expiry())
+def _look_sliding(asked: _Asked) -> Call[Any]:
+    return asked.call_storage("get_sliding_window", asked.item.get_expiry())
 
 
 def _sliding(window: tuple[int, float, int, float], rate: Rate, cost: int, now: int) -> Verdict:
@@ -121,8 +120,8 @@ def _sliding(window: tuple[int, float, int, float], rate: Rate, cost: int, now: 
     return stands._replace(allowed=asked.allowed, retry_us=asked.retry_us)
 
 
-def _look_moving(asked: _Asked) -> Callable[[], Any]:
-    return asked.ask_storage("get_moving_window", asked.item.amount, asked.item.get_expiry())
+def _look_moving(asked: _Asked) -> Call[Any]:
+    return asked.call_storage("get_moving_window", asked.item.amount, asked.item.get_expiry())
 
 
 def _moving(window: tuple[float, int], rate: Rate, cost: int, now: int) -> Verdict:
@@ -136,6 +135,14 @@ def _moving(window: tuple[float, int], rate: Rate, cost: int, now: int) -> Verdi
 _FIXED = _Kind("fixed-window", "FixedWindowRateLimiter", _look_fixed, _fixed)
 _SLIDING = _Kind("sliding-window", "SlidingWindowCounterRateLimiter", _look_sliding, _sliding)
 _MOVING = _Kind("moving-window", "MovingWindowRateLimiter", _look_moving, _moving)
+
+
+def _all(calls: Iterable[Call[Any]]) -> _Calls[list[Any]]:
+    answers = []
+    for call in calls:
+        answer = yield call
+        answers.append(answer)
+    return answers
 
 
 class _Limits:
@@ -181,9 +188,9 @@ class _Limits:
 
     def hit(self, asked: list[_Asked], cost: int) -> _Calls[Decision]:
         """Judge all, and count if all allow it."""
-        fits = yield from self._each(asked, "test", cost=cost)
+        fits = yield from _all(one.call("test", cost=cost) for one in asked)
         if all(fits):
-            fits = yield from self._each(asked, "hit", cost=cost)
+            fits = yield from _all(one.call("hit", cost=cost) for one in asked)
         decision = yield from self._decide(asked, fits, cost)
         if not decision.allowed:
             count("ratelimit.refused", limit=decision.decided_by.name)
@@ -191,28 +198,22 @@ class _Limits:
 
     def peek(self, asked: list[_Asked], cost: int) -> _Calls[Decision]:
         """Judge all."""
-        fits = yield from self._each(asked, "test", cost=cost)
+        fits = yield from _all(one.call("test", cost=cost) for one in asked)
         return (yield from self._decide(asked, fits, cost))
 
     def reset(self, asked: list[_Asked]) -> _Calls[None]:
         """Forget all."""
-        yield from self._each(asked, "clear")
-
-    def _each(self, asked: list[_Asked], method: str, **arguments: int) -> _Calls[list[Any]]:
-        answers: list[Any] = []
-        for one in asked:
-            answer = yield one.call(method, **arguments)
-            answers.append(answer)
-        return answers
+        yield from _all(one.call("clear") for one in asked)
 
     def _decide(self, asked: list[_Asked], fits: list[bool], cost: int) -> _Calls[Decision]:
+        told = yield from _all(one.kind.look(one) for one in asked)
+        now = self._clock()
         verdicts = []
-        for one, fit in zip(asked, fits, strict=True):
-            told = yield Call(one.kind.look(one))
-            stands = one.kind.stands(told, one.limit.rate, cost, now := self._clock())
-            # They may have gone on meanwhile; but a refusal says "later" in any case.
+        for one, answer, fit in zip(asked, told, fits, strict=True):
+            stands = one.kind.stands(answer, one.limit.rate, cost, now)
+            # Others may have hit meanwhile; but a refusal says "later" in any case.
             retry = 0 if fit else max(1, stands.retry_us)
-            verdicts.append(stands._replace(allowed=fit, retry_us=retry))
+            verdicts.append(stands._replace(allowed=bool(fit), retry_us=retry))
         return decide([one.limit for one in asked], ruling(verdicts), now, _SOURCE)
 
     def translated(self) -> translating:

@@ -69,7 +69,10 @@ class MemoryRateLimiter:
             now = self._clock()
             table = self._tables.get(limit) or self._open(limit, now)
             table.used_us = now
-            state = table.states.get(key)
+            try:
+                state = table.states.get(key)
+            except TypeError:  # not to be looked up at all: `check` says so
+                state = None
             # A known key was checked when it was new.
             if state is None or type(cost) is not int or not 0 < cost <= table.limit:
                 check(key, limits, cost)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 __all__ = ["ManualClock"]
 
 _US = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ManualClock:
@@ -16,6 +17,9 @@ class ManualClock:
     >>> clock.advance(timedelta(seconds=1))
     >>> clock()
     1800000001000000
+    >>> clock.set(datetime(2030, 1, 1, tzinfo=UTC))
+    >>> clock()
+    1893456000000000
     """
 
     def __init__(self, now_us: int = 1_800_000_000_000_000) -> None:
@@ -28,3 +32,7 @@ class ManualClock:
     def advance(self, by: timedelta) -> None:
         """Go on, or back if *by* is negative."""
         self.now_us += by // _US
+
+    def set(self, moment: datetime) -> None:
+        """Jump to *moment*, which has to know its time zone."""
+        self.now_us = (moment - _EPOCH) // _US
