@@ -74,11 +74,16 @@ class Blocking:
         """See `RateLimiter.reset`."""
         self._run(self._limiter.reset(key, *limits))
 
-    def at_once(self, key: str, limit: Limit, times: int) -> list[Decision]:
-        """Hit from as many tasks, all begun before one has ended."""
+    def at_once(self, key: str, limit: Limit, times: int, tasks: int = 8) -> list[Decision]:
+        """Hit *times* times from *tasks* that run at once."""
+        numbers = iter(range(times))
+
+        async def hit_on() -> list[Decision]:
+            return [await self._limiter.hit(key, limit) for _ in numbers]
 
         async def hit_all() -> list[Decision]:
-            return await asyncio.gather(*(self._limiter.hit(key, limit) for _ in range(times)))
+            parts = await asyncio.gather(*(hit_on() for _ in range(tasks)))
+            return [decision for part in parts for decision in part]
 
         return self._run(hit_all())
 
