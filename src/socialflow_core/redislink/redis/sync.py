@@ -1,0 +1,188 @@
+"""A link for threads: each has a connection of its own, and none waits for another."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+import weakref
+from typing import TYPE_CHECKING, Any, Self
+
+from socialflow_core._kit.errors import requires_extra
+from socialflow_core.redislink._interface import LinkOptions
+
+from .endpoint import Endpoint
+from .line import Line, entries, pack, pack_command
+from .watch import Watch, away, begin_here_and_in_forks, in_background
+
+with requires_extra("redis"):
+    import hiredis
+    from redis.exceptions import RedisError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    import redis
+
+    from socialflow_core.redislink._interface import Argument, Script
+
+__all__ = ["RedisLink"]
+
+
+class RedisLink:
+    """See `Link`. One that is not closed warns when it is forgotten.
+
+    Args:
+        endpoint: Where Redis is.
+        options: How long to wait for what.
+    """
+
+    on_recovered: Callable[[], None] | None = None
+    """Called in the background each time when the server is back."""
+
+    def __init__(self, endpoint: Endpoint, options: LinkOptions | None = None) -> None:
+        self._endpoint = endpoint
+        self._options = options or LinkOptions()
+        self._deadline = self._options.deadline.total_seconds()
+        begin_here_and_in_forks(self)
+
+    @classmethod
+    def from_url(cls, url: str, options: LinkOptions | None = None) -> Self:
+        """Link to redis://, rediss://, unix://, valkey:// or valkeys:// ."""
+        return cls(Endpoint.from_url(url), options)
+
+    @classmethod
+    def from_client(cls, client: redis.Redis, options: LinkOptions | None = None) -> Self:
+        """Link to where *client* goes, with its credentials, on connections of our own."""
+        return cls(Endpoint.from_client(client), options)
+
+    def begin(self) -> None:
+        """Begin without connections: at first, and in a forked child."""
+        self._was_used = False
+        self._own = threading.local()
+        self._lines: weakref.WeakSet[Line] = weakref.WeakSet()
+        self._spare: list[Line] = []
+        self._era = 0  # lines of an earlier era were made before an outage
+        self._lock = threading.Lock()
+        self._watch = Watch(self._probe, self._options.probe_interval)
+        self._watch.on_recovered = self._tell_recovered
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the server answered when it was last asked."""
+        return self._watch.is_available
+
+    def call(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+        """See `Link.call`."""
+        if not self._watch.is_available:
+            raise away(sent=False)
+        begin = time.monotonic()
+        line = self._line()
+        try:
+            reply = line.exchange(pack("EVALSHA", script, keys, args), begin)
+            if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
+                # Refused before it ran, so sending it again counts nothing twice.
+                reply = line.exchange(pack("EVAL", script, keys, args), begin)
+            return entries(reply, 1)[0]
+        except (OSError, hiredis.HiredisError) as error:
+            self._drop(line)
+            raise away(sent=not isinstance(error, hiredis.ReplyError)) from error
+
+    def close(self) -> None:
+        """See `Link.close`."""
+        self._watch.close()
+        with self._lock:
+            self._era += 1
+            lines = [*self._lines]
+            self._spare.clear()
+        for line in lines:
+            line.close()
+
+    def __del__(self) -> None:
+        # Not asked of the lines: those that go together with the link are gone by now.
+        if self._was_used and not self._watch.is_closed:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self.close()
+
+    def _line(self) -> Line:
+        """This thread's connection, made anew if it is from before an outage, or dead."""
+        line: Line | None = getattr(self._own, "line", None)
+        if line is not None:
+            if line.era == self._era and not line.is_stale():
+                return line
+            line.close()
+            self._own.line = None
+        self._own.line = line = self._new_line()
+        return line
+
+    def _new_line(self) -> Line:
+        with self._lock:
+            era, spare = self._era, None
+            if self._watch.is_closed:
+                raise away(sent=False)
+            if self._spare:
+                spare = self._spare.pop()
+        if spare is not None:
+            if spare.era == era and not spare.is_stale():
+                return spare
+            spare.close()
+        # On another thread, for connecting may take longer than this caller has.
+        connecting = in_background(self._connect)
+        try:
+            return connecting.result(self._deadline)
+        except (OSError, RedisError) as error:
+            connecting.add_done_callback(self._park)
+            self._lose(era)
+            raise away(sent=False) from error
+
+    def _connect(self) -> Line:
+        line = Line(self._endpoint.connect(self._options), self._deadline, self._era)
+        with self._lock:
+            self._was_used = True
+            self._lines.add(line)
+            too_late = self._watch.is_closed
+        if too_late:
+            line.close()
+        return line
+
+    def _park(self, connecting: Future[Line]) -> None:
+        """Keep a connection that came too late for its caller for the next one."""
+        if connecting.exception() is None:
+            with self._lock:
+                self._spare.append(connecting.result())
+
+    def _drop(self, line: Line) -> None:
+        line.close()
+        self._own.line = None
+        self._lose(line.era)
+
+    def _lose(self, era: int) -> None:
+        # A call that began before an outage may end after it: then it is no news.
+        if era == self._era:
+            self._watch.lose()
+
+    def _probe(self) -> bool:
+        """Try a new connection; if it works, a new era begins with it."""
+        try:
+            line = self._connect()
+        except (OSError, RedisError):
+            return False
+        try:
+            reply = line.exchange(pack_command(self._options.probe), time.monotonic())
+        except (OSError, hiredis.HiredisError) as error:
+            reply = error
+        if isinstance(reply, Exception):
+            line.close()
+            return False
+        with self._lock:
+            self._era += 1
+            line.era = self._era
+            older, self._spare = self._spare, [line]
+        for parked in older:
+            parked.close()
+        return True
+
+    def _tell_recovered(self) -> None:
+        if self.on_recovered is not None:
+            self.on_recovered()

@@ -1,0 +1,83 @@
+"""The plain links over a real cluster of three nodes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from socialflow_core._kit.errors import UnavailableError
+from socialflow_core.redislink.redis.plain import AsyncPlainLink, PlainLink
+from socialflow_core.testing.poll import wait_until
+from socialflow_core.testing.servers.valkey_cluster import ValkeyCluster
+from tests.redislink.kit import OPTIONS, TOTAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_USERS = [f"user{number}" for number in range(20)]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ValkeyCluster]:
+    """Three nodes that share the slots."""
+    with ValkeyCluster(nodes=3) as cluster:
+        yield cluster
+
+
+def _keys(user: str) -> list[str]:
+    return [f"a:{{{user}}}", f"b:{{{user}}}"]
+
+
+def test_keys_with_one_hash_tag_are_judged_together(cluster: ValkeyCluster) -> None:
+    """Each user's keys live on some node, and a script runs there."""
+    with redis.RedisCluster.from_url(cluster.url) as client:
+        link = PlainLink(client, OPTIONS)
+        assert [link.call(TOTAL, _keys(user), []) for user in _USERS] == [2] * 20
+        with pytest.raises(ValueError, match="hash tag"):
+            link.call(TOTAL, ["a:{one}", "b:{another}"], [])
+        assert link.is_available
+        link.close()
+    assert {cluster.node_of(_keys(user)[0]).port for user in _USERS} == {
+        node.port for node in cluster.nodes
+    }
+
+
+def test_the_same_for_event_loops(cluster: ValkeyCluster) -> None:
+    """The async client of a cluster works as the sync one does."""
+
+    async def scene() -> None:
+        async with redis.asyncio.RedisCluster.from_url(cluster.url) as client:
+            link = AsyncPlainLink(client, OPTIONS)
+            replies = [await link.call(TOTAL, _keys(f"async {user}"), []) for user in _USERS]
+            assert replies == [2] * 20
+            with pytest.raises(ValueError, match="hash tag"):
+                await link.call(TOTAL, ["a:{one}", "b:{another}"], [])
+            await link.aclose()
+
+    asyncio.run(scene())
+
+
+def test_a_cluster_that_is_gone_is_unavailable(cluster: ValkeyCluster) -> None:
+    """Whatever redis-py raises becomes our error; the cluster's return is noticed."""
+    client = redis.RedisCluster.from_url(
+        cluster.url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0)
+    )
+    with client:
+        link = PlainLink(client, OPTIONS)
+        for node in cluster.nodes:
+            node.kill()
+        with pytest.raises(UnavailableError):
+            link.call(TOTAL, ["gone"], [])
+        assert not link.is_available
+        for node in cluster.nodes:
+            node.restart()
+        cluster.wait()
+        wait_until(lambda: link.is_available, "the link is back")
+        link.call(TOTAL, ["gone"], [])
+        link.close()
