@@ -13,13 +13,22 @@ from socialflow_core._kit.grammar import GrammarError
 
 from ._http import Refusal, ResetForm, headers, refusal
 from ._identity import ClientIdentity
-from ._interface import AsyncRateLimiter, Decision, Limit, Rate, RateLimiter, Strategy
+from ._interface import (
+    AsyncRateLimiter,
+    Decision,
+    FailurePolicy,
+    Limit,
+    Rate,
+    RateLimiter,
+    Strategy,
+)
 from ._keys import key_of
 
 __all__ = [
     "AsyncRateLimiter",
     "ClientIdentity",
     "Decision",
+    "FailurePolicy",
     "GrammarError",
     "Limit",
     "Rate",

@@ -14,11 +14,19 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from socialflow_core._kit.grammar import parse_rate
 
-__all__ = ["AsyncRateLimiter", "Decision", "Limit", "Rate", "RateLimiter", "Strategy"]
+__all__ = [
+    "AsyncRateLimiter",
+    "Decision",
+    "FailurePolicy",
+    "Limit",
+    "Rate",
+    "RateLimiter",
+    "Strategy",
+]
 
 _US = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,6 +74,10 @@ class Rate:
         return self.per // _US
 
 
+FailurePolicy: TypeAlias = Literal["local", "open", "closed"]
+"""What a limit does while its store is away: count in this process, allow, or refuse."""
+
+
 class Strategy(Enum):
     """How hits are counted. In any trailing period each allows at most 2 x limit.
 
@@ -95,6 +107,7 @@ class Limit:
     name: str
     rate: Rate
     strategy: Strategy = field(default=Strategy.FIXED_WINDOW, kw_only=True)
+    failure: FailurePolicy = field(default="local", kw_only=True, compare=False)
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -110,11 +123,11 @@ class Limit:
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         # Built anew, for a text's hash is another one in another process.
-        return _limit, (self.name, self.rate, self.strategy)
+        return _limit, (self.name, self.rate, self.strategy, self.failure)
 
 
-def _limit(name: str, rate: Rate, strategy: Strategy) -> Limit:
-    return Limit(name, rate, strategy=strategy)
+def _limit(name: str, rate: Rate, strategy: Strategy, failure: FailurePolicy) -> Limit:
+    return Limit(name, rate, strategy=strategy, failure=failure)
 
 
 class Decision(NamedTuple):

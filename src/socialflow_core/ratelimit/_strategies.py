@@ -25,6 +25,7 @@ __all__ = [
     "Verdict",
     "fixed_window",
     "judge_of",
+    "packed",
     "sliding_state",
     "sliding_window",
     "token_bucket",
@@ -69,6 +70,19 @@ def judge_of(strategy: Strategy) -> Judge:
             return sliding_window
         case Strategy.TOKEN_BUCKET:
             return token_bucket
+        case _:
+            assert_never(strategy)
+
+
+def packed(strategy: Strategy, first: int, second: int, third: int) -> int:
+    """The state that a store keeps as three numbers; see `_script`."""
+    match strategy:
+        case Strategy.FIXED_WINDOW:
+            return first << _BITS | second
+        case Strategy.SLIDING_WINDOW:
+            return sliding_state(first, second, third)
+        case Strategy.TOKEN_BUCKET:
+            return first
         case _:
             assert_never(strategy)
 

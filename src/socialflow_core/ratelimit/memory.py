@@ -131,6 +131,14 @@ class MemoryRateLimiter:
                 if table := self._tables.get(limit):
                     table.forget(key)
 
+    def learn(self, key: str, limit: Limit, state: int) -> None:
+        """Take over a state of `_strategies` that a store told, to go on from there."""
+        with self._lock:
+            now = self._clock()
+            table = self._tables.get(limit) or self._open(limit, now)
+            if table.has_place(key, now):
+                table.put(key, state, now)
+
     def _open(self, limit: Limit, now: int) -> Table:
         # As a table does with keys: for each new one, the two longest known are looked at.
         for _ in range(min(2, len(self._tables))):
