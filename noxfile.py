@@ -20,7 +20,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["tests"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-SUITE = ("tests", "architecture", "servers", "examples")
+SUITE = ("tests", "architecture", "servers", "valkey", "examples")
 OTHER_GATES = ("lint", "types", "docs", "wheel", "lowest")
 
 # What decides is covered whole. The top floor has `_*` modules too, which are not blocks'.
@@ -34,10 +34,15 @@ ASK_LIMITS = (
     "--ignore=tests/ratelimit/test_contract.py",  # its adapter is one of them
     "--ignore=tests/ratelimit/test_limits.py",
 )
+ASK_REDIS = (
+    "--ignore-glob=tests/ratelimit/test_redis*.py",
+    "--ignore=tests/ratelimit/test_script.py",
+)
 ALONE = {
-    "": ("tests/_kit", "tests/ratelimit", *ASK_LIMITS),
+    "": ("tests/_kit", "tests/fallback", "tests/ratelimit", *ASK_LIMITS, *ASK_REDIS),
     "config": ("tests/config",),
-    "limits": ("tests/_kit", "tests/ratelimit"),
+    "limits": ("tests/_kit", "tests/ratelimit", *ASK_REDIS),
+    "redis": ("tests/redislink", "tests/ratelimit", *ASK_LIMITS),
     "testing": (CONTRACTS,),
 }
 
@@ -85,7 +90,7 @@ def config(session: nox.Session) -> None:
 @nox.session
 def faults(session: nox.Session) -> None:
     """Kill, freeze, slow and fill what the blocks stand on, in every combination."""
-    session.install("-e", ".[all,testing]", *groups("tests", "servers", "examples"))
+    session.install("-e", ".[all,testing]", *groups("tests", "servers", "valkey", "examples"))
     session.run("pytest", "-m", "not browser", *(session.posargs or ["tests/faults"]))
 
 
@@ -166,7 +171,8 @@ assert socialflow_core.__file__.startswith(sysconfig.get_path("purelib")), socia
 @nox.parametrize("extra", [nox.param(extra, id=extra or "none") for extra in ALONE])
 def alone(session: nox.Session, extra: str) -> None:
     """Install one extra by itself: its block imports, and its own tests pass."""
-    session.install("-e", f".[{extra}]" if extra else ".", *groups("tests", "servers"))
+    servers = ("servers", "valkey") if extra == "redis" else ("servers",)
+    session.install("-e", f".[{extra}]" if extra else ".", *groups("tests", *servers))
     session.run("python", "-c", IS_ALONE, *(packages() - packages(extra)))
     session.run("pytest", *ALONE[extra], *session.posargs)
 

@@ -2,23 +2,37 @@
 
 Absolute times say more about the machine and its other work than about the code. So the
 contenders take turns in short rounds; what is compared is the ratio within a round, and
-what is told is the median of the rounds and its range.
+what is told is the median of the rounds and its range. A contender can have a process of its own.
 """
 
 from __future__ import annotations
 
 import gc
+import multiprocessing
+import os
 import platform
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from multiprocessing.connection import Connection
 
-__all__ = ["Contender", "Cost", "Row", "Span", "markdown", "take_turns", "versions"]
+__all__ = [
+    "Apart",
+    "Contender",
+    "Cost",
+    "Row",
+    "Span",
+    "machine",
+    "markdown",
+    "take_turns",
+    "versions",
+]
 
 Contender: TypeAlias = "Callable[[int], object]"
 """Does what is measured as often as it is told."""
@@ -99,16 +113,47 @@ class Row:
         return f"{figure:.3f}{self.unit}" if abs(figure) < 0.1 else f"{figure:.2f}{self.unit}"  # noqa: PLR2004 -- below, two digits say little
 
 
+class Apart:
+    """What *build* makes, in a process of its own, and so out of reach of the others.
+
+    Their threads do not run in its turns (`limits` scans its memory in one), and their
+    memory is not looked through when its garbage is collected.
+    """
+
+    def __init__(self, build: Callable[[], Contender]) -> None:
+        # A fork, for what is measured is made of closures, which cannot be sent.
+        forked = multiprocessing.get_context("fork")
+        self._pipe, there = forked.Pipe()
+        forked.Process(target=_serve, args=(build, there), daemon=True).start()
+        there.close()
+        self._pipe.recv()  # it is built; or an EOFError tells that it could not be
+
+    def cost(self, count: int) -> Cost:
+        """What one turn costs, by its own measure."""
+        self._pipe.send(count)
+        cost: Cost = self._pipe.recv()
+        return cost
+
+
+def _serve(build: Callable[[], Contender], pipe: Connection) -> None:
+    run = build()
+    pipe.send("built")
+    while True:
+        pipe.send(_cost(run, pipe.recv()))
+
+
 @dataclass
 class _Turns:
     """One contender, how much it does in a turn, and what its turns took."""
 
-    run: Contender
+    cost: Callable[[int], Cost]
     count: int
     costs: list[Cost] = field(default_factory=list)
 
 
-def take_turns(contenders: Mapping[str, Contender], *, rounds: int) -> dict[str, list[Cost]]:
+def take_turns(
+    contenders: Mapping[str, Contender | Apart], *, rounds: int
+) -> dict[str, list[Cost]]:
     """Measure all in *rounds* turns; the order is reversed from each round to the next.
 
     Raises:
@@ -116,22 +161,31 @@ def take_turns(contenders: Mapping[str, Contender], *, rounds: int) -> dict[str,
     """
     if rounds < _FEWEST_ROUNDS:
         raise ValueError(f"at least {_FEWEST_ROUNDS} rounds are needed")
-    turns = {name: _Turns(run, _enough(run)) for name, run in contenders.items()}
+    measures = {
+        name: each.cost if isinstance(each, Apart) else partial(_cost, each)
+        for name, each in contenders.items()
+    }
+    turns = {name: _Turns(cost, _enough(cost)) for name, cost in measures.items()}
     order = list(turns.values())
     for _ in range(rounds):
         for each in order:
-            each.costs.append(_cost(each.run, each.count))
+            each.costs.append(each.cost(each.count))
         order.reverse()
     return {name: each.costs for name, each in turns.items()}
 
 
-def _enough(run: Contender) -> int:
-    """How often *run* fits into a turn; the first call of all is a warm-up."""
-    run(1)
+def _enough(cost: Callable[[int], Cost]) -> int:
+    """How often fits into a turn; the first call of all is a warm-up."""
+    cost(1)
     count = 1
-    while (took := _cost(run, count).wall * count / 1e6) < _TURN_S / 4:
+    while (took := _least(cost, count)) < _TURN_S / 4:
         count *= 2
     return max(1, round(count * _TURN_S / took))
+
+
+def _least(cost: Callable[[int], Cost], count: int) -> float:
+    # Of three, lest a hiccup of the machine makes every turn of a contender too short.
+    return min(cost(count).wall for _ in range(3)) * count / 1e6
 
 
 def _cost(run: Contender, count: int) -> Cost:
@@ -144,6 +198,11 @@ def _cost(run: Contender, count: int) -> Cost:
     finally:
         gc.enable()
     return Cost(wall * 1e6 / count, cpu * 1e6 / count)
+
+
+def machine() -> str:
+    """Where it was measured, in a few words."""
+    return f"{platform.system()} on {platform.machine()}, {os.cpu_count()} CPUs"
 
 
 def versions(*packages: str) -> str:

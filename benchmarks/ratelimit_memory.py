@@ -3,7 +3,7 @@
 python -m benchmarks.ratelimit_memory            the figures of the documentation
 python -m benchmarks.ratelimit_memory --quick    fewer rounds, and nothing written
 
-Everybody decides and tells limit, remaining and reset: what the headers of an answer need.
+Everybody decides, and tells limit, remaining and reset: what the headers of an answer need.
 """
 
 from __future__ import annotations
@@ -12,76 +12,92 @@ import argparse
 import asyncio
 import gc
 import itertools
-import multiprocessing
 import os
 import random
 import sys
 import tracemalloc
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import timedelta
+from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter
 from throttled import MemoryStore, RateLimiterType, Throttled, rate_limiter
 
-from benchmarks._run import Row, Span, markdown, take_turns, versions
+from benchmarks._run import Apart, Row, Span, machine, markdown, take_turns, versions
 from socialflow_core.ratelimit import Limit, Rate, Strategy
 from socialflow_core.ratelimit.memory import AsyncMemoryRateLimiter, MemoryRateLimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from benchmarks._run import Contender, Cost
 
 _PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "ratelimit-memory.md"
 _MANY, _MOST = 100_000, 1_000_000
 _THREADS = 8
-_LIMIT = 1_000_000  # never reached, but where a denial is measured
-_RATE = Rate(_LIMIT, per=timedelta(minutes=15))
+_LIMIT = 1_000_000  # never reached, but where a refusal is measured
+_PERIOD = timedelta(minutes=15)
+
+Hit: TypeAlias = "Callable[[str], tuple[bool, int, int, float]]"
+"""Decides on a key: allowed, limit, remaining, reset."""
 
 
-def ours(strategy: Strategy = Strategy.FIXED_WINDOW, *, rate: Rate = _RATE) -> Callable[[str], Any]:
-    """Our limiter, as a function of the key."""
+def ours(strategy: Strategy = Strategy.FIXED_WINDOW, *, number: int = _LIMIT) -> Hit:
+    """Our limiter."""
     limiter = MemoryRateLimiter(max_keys=2 * _MOST)
-    limit = Limit("bench", rate, strategy=strategy)
-    return lambda key: limiter.hit(key, limit)
+    limit = Limit("bench", Rate(number, per=_PERIOD), strategy=strategy)
 
-
-def throttled(using: RateLimiterType, *, limit: int = _LIMIT) -> Callable[[str], Any]:
-    """throttled-py, with room for every key: by default it keeps 1,024 of them."""
-    asked = Throttled(
-        using=using.value,
-        quota=rate_limiter.per_duration(timedelta(minutes=15), limit=limit),
-        store=MemoryStore(options={"MAX_SIZE": 2 * _MOST}),
-    )
-    return asked.limit
-
-
-def limits(
-    strategy: type[FixedWindowRateLimiter | SlidingWindowCounterRateLimiter],
-) -> Callable[[str], Any]:
-    """The `limits` package: one call decides, another tells what the headers need."""
-    limiter = strategy(MemoryStorage())
-    item = RateLimitItemPerMinute(_LIMIT, 15)
-
-    def hit(key: str) -> Any:
-        return limiter.hit(item, key), limiter.get_window_stats(item, key)
+    def hit(key: str) -> tuple[bool, int, int, float]:
+        decision = limiter.hit(key, limit)
+        return decision.allowed, decision.limit, decision.remaining, decision.reset_us
 
     return hit
 
 
-def over(hit: Callable[[str], Any], keys: Sequence[str]) -> Contender:
-    """*hit* over *keys*, round and round; each is known before the first turn.
+def throttled(using: RateLimiterType, *, number: int = _LIMIT) -> Hit:
+    """throttled-py, with room for every key: by default it keeps 1,024 of them."""
+    limiter = Throttled(
+        using=using.value,
+        quota=rate_limiter.per_duration(_PERIOD, limit=number),
+        store=MemoryStore(options={"MAX_SIZE": 2 * _MOST}),
+    )
 
-    Not in the order in which they came: that is how they lie in memory, and a processor
-    would have the next key ready, which no real traffic grants it.
+    def hit(key: str) -> tuple[bool, int, int, float]:
+        result = limiter.limit(key)
+        state = result.state
+        return not result.limited, state.limit, state.remaining, state.reset_after
+
+    return hit
+
+
+def limits(strategy: type[FixedWindowRateLimiter | SlidingWindowCounterRateLimiter]) -> Hit:
+    """The `limits` package: one call decides, another tells what the headers need."""
+    limiter = strategy(MemoryStorage())
+    item = RateLimitItemPerMinute(_LIMIT, _PERIOD // timedelta(minutes=1))
+
+    def hit(key: str) -> tuple[bool, int, int, float]:
+        allowed = limiter.hit(item, key)
+        reset, remaining = limiter.get_window_stats(item, key)
+        return allowed, item.amount, remaining, reset
+
+    return hit
+
+
+def over(hit: Hit, count: int, prefix: str = "ip") -> Contender:
+    """*hit* over *count* keys, each of which is known before the first turn.
+
+    They come in no order, and as new texts, as requests bring them: a processor cannot
+    have the next one ready, and its hash is not computed yet.
     """
-    for key in keys:
-        hit(key)
-    around = itertools.cycle(random.Random(0).sample(keys, len(keys)))
+    for number in range(count):
+        hit(f"{prefix}:{number}")
+    chance = random.Random(0)
+    keys = [f"{prefix}:{chance.randrange(count)}" for _ in range(2 * _MANY)]
+    around = itertools.cycle(keys)
 
     def run(times: int) -> None:
         for key in itertools.islice(around, times):
@@ -90,9 +106,20 @@ def over(hit: Callable[[str], Any], keys: Sequence[str]) -> Contender:
     return run
 
 
-def threaded(hit: Callable[[str], Any]) -> Contender:
+def fresh(hit: Hit) -> Contender:
+    """*hit* with keys that were never seen."""
+    numbers = itertools.count()
+
+    def run(times: int) -> None:
+        for number in itertools.islice(numbers, times):
+            hit(f"ip:{number}")
+
+    return run
+
+
+def threaded(hit: Hit) -> Contender:
     """*hit* by threads that share the limiter, each with keys of its own."""
-    parts = [over(hit, [f"ip:{thread}:{n}" for n in range(1000)]) for thread in range(_THREADS)]
+    parts = [over(hit, 1000, f"ip:{thread}") for thread in range(_THREADS)]
     pool = ThreadPoolExecutor(_THREADS)
 
     def run(times: int) -> None:
@@ -105,23 +132,49 @@ def threaded(hit: Callable[[str], Any]) -> Contender:
 
 def awaited() -> Contender:
     """Our async facade, one hit after the other."""
-    limiter, limit = AsyncMemoryRateLimiter(), Limit("bench", _RATE)
+    limiter, limit = AsyncMemoryRateLimiter(), Limit("bench", Rate(_LIMIT, per=_PERIOD))
+    runner = asyncio.Runner()
 
     async def hits(times: int) -> None:
         for _ in range(times):
             await limiter.hit("one", limit)
 
-    runner = asyncio.Runner()
     return lambda times: runner.run(hits(times))
 
 
-def bytes_per_key(count: int) -> float:
-    """What a live key of a fixed window takes, its own string aside."""
+def contenders() -> dict[str, Callable[[], Contender]]:
+    """How everything that is timed is built."""
+    fixed, sliding, bucket = Strategy
+    fixed_window = RateLimiterType.FIXED_WINDOW
+    return {
+        "ours, 1 key": lambda: over(ours(), 1),
+        "ours": lambda: over(ours(), _MANY),
+        "ours, 1e6 keys": lambda: over(ours(), _MOST),
+        "ours, sliding": lambda: over(ours(sliding), _MANY),
+        "ours, bucket": lambda: over(ours(bucket, number=100), _MANY),
+        "ours, refused": lambda: over(ours(number=1), 1),
+        "ours, new keys": lambda: fresh(ours()),
+        "ours, awaited": awaited,
+        "ours, threads": lambda: threaded(ours(fixed)),
+        "throttled-py, 1 key": lambda: over(throttled(fixed_window), 1),
+        "throttled-py": lambda: over(throttled(fixed_window), _MANY),
+        "throttled-py, 1e6 keys": lambda: over(throttled(fixed_window), _MOST),
+        "throttled-py, sliding": lambda: over(throttled(RateLimiterType.SLIDING_WINDOW), _MANY),
+        "throttled-py, bucket": lambda: over(throttled(RateLimiterType.GCRA, number=100), _MANY),
+        "throttled-py, refused": lambda: over(throttled(fixed_window, number=1), 1),
+        "throttled-py, new keys": lambda: fresh(throttled(fixed_window)),
+        "throttled-py, threads": lambda: threaded(throttled(fixed_window)),
+        "limits": lambda: over(limits(FixedWindowRateLimiter), _MANY),
+        "limits, sliding": lambda: over(limits(SlidingWindowCounterRateLimiter), _MANY),
+    }
+
+
+def bytes_per_key(hit: Hit, count: int) -> float:
+    """What a live key takes, its own text aside."""
     keys = [f"ip:{number}" for number in range(count)]
     gc.collect()
     tracemalloc.start()
     try:
-        hit = ours()
         before = tracemalloc.get_traced_memory()[0]
         for key in keys:
             hit(key)
@@ -146,74 +199,67 @@ def _grown(count: int) -> float:
 
 def resident_per_key(count: int) -> float:
     """The same as the system sees it, in a process that has done nothing else."""
-    spawned = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawned) as pool:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_grown, count).result()
 
 
-def contenders() -> dict[str, Contender]:
-    """Everything that is timed."""
-    one, many = ["one"], [f"ip:{number}" for number in range(_MANY)]
-    most = [f"ip:{number}" for number in range(_MOST)]
-    fixed, sliding = RateLimiterType.FIXED_WINDOW, RateLimiterType.SLIDING_WINDOW
-    never = Rate(1, per=timedelta(days=1))
-    return {
-        "ours, 1 key": over(ours(), one),
-        "ours": over(ours(), many),
-        "ours, 1e6 keys": over(ours(), most),
-        "ours, sliding": over(ours(Strategy.SLIDING_WINDOW), many),
-        "ours, bucket": over(ours(Strategy.TOKEN_BUCKET), many),
-        "ours, refused": over(ours(rate=never), one),
-        "ours, async": awaited(),
-        "ours, threads": threaded(ours()),
-        "throttled-py, 1 key": over(throttled(fixed), one),
-        "throttled-py": over(throttled(fixed), many),
-        "throttled-py, sliding": over(throttled(sliding), many),
-        "throttled-py, bucket": over(throttled(RateLimiterType.GCRA), many),
-        "throttled-py, refused": over(throttled(fixed, limit=1), one),
-        "throttled-py, threads": threaded(throttled(fixed)),
-        "limits": over(limits(FixedWindowRateLimiter), many),
-        "limits, sliding": over(limits(SlidingWindowCounterRateLimiter), many),
-    }
-
-
-def rows(costs: dict[str, list[Cost]]) -> list[Row]:
-    """What came out, with the goals."""
+def timed(costs: dict[str, list[Cost]]) -> list[Row]:
+    """How fast, with the goals."""
     wall = {name: [cost.wall for cost in told] for name, told in costs.items()}
 
     def ratio(measure: str, mine: str, theirs: str, goal: float | None = None) -> Row:
         return Row(measure=measure, span=Span.ratio(wall[mine], wall[theirs]), goal=goal)
 
-    def took(measure: str, name: str) -> Row:
-        return Row(measure=measure, span=Span.of(wall[name]), unit=" us")
-
     told = [
         ratio("fixed window, 1e5 live keys: ours / throttled-py", "ours", "throttled-py", 0.45),
-        ratio("the same / limits", "ours", "limits"),
-        ratio("ours, 1e6 keys / 1e5 keys", "ours, 1e6 keys", "ours", 1.6),
+        ratio("the same / limits", "ours", "limits", 0.45),
+        ratio("ours, 1e6 live keys / 1e5", "ours, 1e6 keys", "ours", 1.6),
+        ratio("1e6 live keys: ours / throttled-py", "ours, 1e6 keys", "throttled-py, 1e6 keys"),
         ratio("one key: ours / throttled-py", "ours, 1 key", "throttled-py, 1 key"),
+        ratio("a new key: ours / throttled-py", "ours, new keys", "throttled-py, new keys"),
+        ratio("a refused hit: ours / throttled-py", "ours, refused", "throttled-py, refused"),
         ratio("sliding window: ours / throttled-py", "ours, sliding", "throttled-py, sliding"),
         ratio("the same / limits", "ours, sliding", "limits, sliding"),
         ratio("token bucket: ours / throttled-py (GCRA)", "ours, bucket", "throttled-py, bucket"),
-        ratio("a refused hit: ours / throttled-py", "ours, refused", "throttled-py, refused"),
         ratio("8 threads: ours / throttled-py", "ours, threads", "throttled-py, threads"),
-        took("ours, one key", "ours, 1 key"),
-        took("ours, 1e5 keys", "ours"),
-        took("ours, one key, awaited", "ours, async"),
-        took("ours, 8 threads", "ours, threads"),
-        took("throttled-py, 1e5 keys", "throttled-py"),
-        took("limits, 1e5 keys", "limits"),
-        Row(
-            measure="bytes for a key, its string aside, at 1e5 keys",
-            span=Span.of([round(bytes_per_key(_MANY))]),
-            goal=160,
-        ),
-        Row(measure="the same at 1e6 keys", span=Span.of([round(bytes_per_key(_MOST))]), goal=160),
+        ratio("ours, one key: awaited / not", "ours, awaited", "ours, 1 key"),
+    ]
+    return told + [Row(measure=n, span=Span.of(each), unit=" us") for n, each in wall.items()]
+
+
+def sized() -> list[Row]:
+    """How small, with the goals."""
+    told = [
+        Row(measure=measure, span=Span.of([round(bytes_per_key(hit, count))]), goal=goal)
+        for measure, hit, count, goal in [
+            ("bytes for a key, its text aside: ours, 1e5 keys", ours(), _MANY, 160),
+            ("ours, 1e6 keys", ours(), _MOST, 160),
+            ("ours, sliding, 1e6 keys", ours(Strategy.SLIDING_WINDOW), _MOST, None),
+            ("ours, bucket, 1e6 keys", ours(Strategy.TOKEN_BUCKET, number=10), _MOST, None),
+            ("throttled-py, 1e5 keys", throttled(RateLimiterType.FIXED_WINDOW), _MANY, None),
+            ("limits, 1e5 keys", limits(FixedWindowRateLimiter), _MANY, None),
+        ]
     ]
     if sys.platform == "linux":
         resident = Span.of([round(resident_per_key(_MOST))])
-        told.append(Row(measure="the same at 1e6 keys, as resident memory", span=resident))
+        told.append(Row(measure="ours, 1e6 keys, as resident memory", span=resident))
     return told
+
+
+def page(rows: list[Row], rounds: int) -> str:
+    """What the documentation says."""
+    header = ("measure", "goal", "median", "range", "CPU", "")
+    return f"""# Rate limits in memory
+
+{versions("limits", "throttled-py")}; {machine()}.
+
+Medians of {rounds} interleaved rounds; a ratio is that within a round. Each contender has a process of its own,
+for `limits` scans its memory in a thread. Everybody decides and tells limit, remaining and reset. Keys come
+in no order and as new texts, as requests bring them. throttled-py has room for all (by default it keeps 1,024).
+
+Measured by `python -m benchmarks.ratelimit_memory`.
+
+{markdown(header, [row.cells() for row in rows])}"""
 
 
 def main() -> None:
@@ -221,17 +267,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     rounds = 7 if (quick := parser.parse_args().quick) else 31
-    header = ("measure", "goal", "median", "range", "CPU", "")
-    told = rows(take_turns(contenders(), rounds=rounds))
-    text = (
-        "# Rate limits in memory\n\n"
-        f"{versions('limits', 'throttled-py')}; {rounds} interleaved rounds, medians of the\n"
-        "ratios within a round. Everybody decides and tells limit, remaining and reset;\n"
-        "throttled-py is given room for all keys (it keeps 1,024 by default). Keys are hit in\n"
-        "an order of their own, not in that of their first hit.\n"
-        "Measured by `python -m benchmarks.ratelimit_memory`.\n\n"
-        f"{markdown(header, [row.cells() for row in told])}"
-    )
+    run = {name: Apart(build) for name, build in contenders().items()}
+    text = page(timed(take_turns(run, rounds=rounds)) + sized(), rounds)
     print(text)
     if not quick:
         _PAGE.write_text(text, "utf-8")

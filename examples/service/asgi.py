@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -49,17 +50,25 @@ def application(core: Core, accounts: Accounts) -> App:
 
 def serve(settings: Settings, accounts: Accounts, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT."""
-    with Core(settings) as core:
-        config = uvicorn.Config(
-            application(core, accounts),
-            host=host,
-            port=port,
-            log_level="warning",
-            # Who a caller is, is for `client_identity` to say.
-            proxy_headers=False,
-            timeout_graceful_shutdown=10,
-        )
-        uvicorn.Server(config).run()
+    asyncio.run(_serve(settings, accounts, host, port))
+
+
+async def _serve(settings: Settings, accounts: Accounts, host: str, port: int) -> None:
+    core = Core(settings)
+    config = uvicorn.Config(
+        application(core, accounts),
+        host=host,
+        port=port,
+        log_level="warning",
+        # Who a caller is, is for `client_identity` to say.
+        proxy_headers=False,
+        timeout_graceful_shutdown=10,
+    )
+    try:
+        # It raises the signal that stopped it again, so what follows stands in `finally`.
+        await uvicorn.Server(config).serve()
+    finally:
+        await core.aclose()
 
 
 def _route(endpoints: Endpoints, route: Route) -> StarletteRoute:

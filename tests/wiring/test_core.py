@@ -12,8 +12,9 @@ import pytest
 
 from socialflow_core.config import ConfigError
 from socialflow_core.config.settings import Settings, load
-from socialflow_core.ratelimit import Limit, Rate
+from socialflow_core.ratelimit import Decision, Limit, Rate
 from socialflow_core.ratelimit.memory import MemoryRateLimiter
+from socialflow_core.testing.servers.valkey import Valkey
 from socialflow_core.wiring import Capability, Core
 from socialflow_core.wiring.built import built
 
@@ -79,11 +80,43 @@ def test_the_report_says_which_engine_counts() -> None:
     )
 
 
+def redis_at(server: Valkey) -> Settings:
+    """The redis group of a service that shares its limits."""
+    return settings({"REDIS_URL": server.url, "RATE_LIMIT_STORE": "redis"})
+
+
+def test_a_shared_store_is_used_where_it_is_configured() -> None:
+    """Two processes with these settings count together, sync and async; and it is closed."""
+
+    async def hit(core: Core) -> Decision:
+        try:
+            return await core.async_rate_limiter.hit("k", LOGIN)
+        finally:
+            await core.aclose()
+
+    with Valkey() as server:
+        with Core(redis_at(server)) as core:
+            assert core.rate_limiter.hit("k", LOGIN).remaining == 1
+            assert core.report()[0].engine == "redis"
+        decision = asyncio.run(hit(Core(redis_at(server))))
+    assert (decision.source, decision.remaining) == ("redis", 0)
+
+
 def test_the_report_says_what_is_lost() -> None:
-    """A store that is asked for and not used is told, with what follows from it."""
-    (capability,) = Core(settings({"REDIS_URL": "redis://h", "RATE_LIMIT_STORE": "redis"})).report()
-    assert (capability.state, capability.engine) == ("degraded", "memory")
+    """A store that does not answer is told, with what follows from it."""
+    with Valkey() as server, Core(redis_at(server)) as core:
+        core.rate_limiter.hit("k", LOGIN)
+        server.kill()
+        assert core.rate_limiter.hit("k", LOGIN).degraded
+        (capability,) = core.report()
+    assert (capability.state, capability.engine) == ("degraded", "redis")
     assert "per process" in capability.reason
+
+
+def test_the_failure_policy_comes_from_the_settings() -> None:
+    """RATE_LIMIT_FAILURE holds for every tier."""
+    tiers = Core(settings({"RATE_LIMIT_FAILURE": "closed"})).tiers
+    assert {limit.failure for limit in tiers} == {"closed"}
 
 
 def test_from_env_refuses_with_every_fault() -> None:
@@ -103,10 +136,11 @@ def test_closing_twice_is_fine() -> None:
 
 LOADED = """
 import sys
+from types import SimpleNamespace
 from socialflow_core.wiring import Core
 vendors = {"pydantic", "pydantic_settings", "limits", "redis", "asyncio"}
 assert not vendors & set(sys.modules), vendors & set(sys.modules)
-core = Core(settings=None)
+core = Core(SimpleNamespace(redis=SimpleNamespace(rate_limit_store="memory")))
 core.rate_limiter
 core.async_rate_limiter
 assert not vendors & set(sys.modules), vendors & set(sys.modules)

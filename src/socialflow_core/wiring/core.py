@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from .built import built
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from socialflow_core.ratelimit.memory import MemoryRateLimiter
 
 __all__ = ["Core", "Tiers"]
+
+_LOST = (
+    "Redis does not answer: limits are per process, and the effective limit multiplies by the"
+    " replica count"
+)
 
 
 class Tiers(NamedTuple):
@@ -49,6 +54,7 @@ class Core:
     ) -> None:
         self.settings = settings
         self._resources = ExitStack()
+        self._loop_resources = AsyncExitStack()
         given = {"rate_limiter": rate_limiter, "async_rate_limiter": async_rate_limiter}
         vars(self).update({name: block for name, block in given.items() if block is not None})
 
@@ -77,8 +83,16 @@ class Core:
         self.close()
 
     def close(self) -> None:
-        """Release what the blocks hold, the last built first; calling it twice is fine."""
+        """Release what the blocks hold, the last built first; calling it twice is fine.
+
+        A service with an event loop awaits `aclose` instead.
+        """
         self._resources.close()
+
+    async def aclose(self) -> None:
+        """`close`, and what belongs to this event loop."""
+        await self._loop_resources.aclose()
+        self.close()
 
     @built
     def _memory_rate_limiter(self) -> MemoryRateLimiter:
@@ -88,25 +102,52 @@ class Core:
 
     @built
     def rate_limiter(self) -> RateLimiter:
-        """Counts hits; shares its counts with `async_rate_limiter`."""
-        return self._memory_rate_limiter
+        """Counts hits; shares its counts with `async_rate_limiter`.
+
+        Raises:
+            MissingExtraError: If RATE_LIMIT_STORE is redis, and the extra is not installed.
+        """
+        redis = self.settings.redis
+        if redis.rate_limit_store == "memory":
+            return self._memory_rate_limiter
+        from socialflow_core.ratelimit.redis import RedisRateLimiter  # noqa: PLC0415 -- loads redis
+
+        limiter = RedisRateLimiter.from_url(redis.url.reveal(), deadline=redis.redis_deadline)
+        self._resources.callback(limiter.close)
+        return limiter
 
     @built
     def async_rate_limiter(self) -> AsyncRateLimiter:
-        """Counts hits; shares its counts with `rate_limiter`."""
-        from socialflow_core.ratelimit.memory import AsyncMemoryRateLimiter  # noqa: PLC0415 -- on use
+        """Counts hits; shares its counts with `rate_limiter`.
 
-        return AsyncMemoryRateLimiter(self._memory_rate_limiter)
+        Raises:
+            MissingExtraError: See `rate_limiter`.
+        """
+        redis = self.settings.redis
+        if redis.rate_limit_store == "memory":
+            from socialflow_core.ratelimit.memory import (  # noqa: PLC0415 -- on use
+                AsyncMemoryRateLimiter,
+            )
+
+            return AsyncMemoryRateLimiter(self._memory_rate_limiter)
+        from socialflow_core.ratelimit.redis import (  # noqa: PLC0415 -- loads redis
+            AsyncRedisRateLimiter,
+        )
+
+        limiter = AsyncRedisRateLimiter.from_url(redis.url.reveal(), deadline=redis.redis_deadline)
+        self._loop_resources.push_async_callback(limiter.aclose)
+        return limiter
 
     @built
     def tiers(self) -> Tiers:
         """The limits by which callers are judged."""
         from socialflow_core.ratelimit import Limit, Rate  # noqa: PLC0415 -- on use
 
-        def limit(name: str, rate: RateParts) -> Limit:
-            return Limit(name, Rate(rate.limit, per=rate.per))
-
         redis = self.settings.redis
+
+        def limit(name: str, rate: RateParts) -> Limit:
+            return Limit(name, Rate(rate.limit, per=rate.per), failure=redis.rate_limit_failure)
+
         return Tiers(
             auth=limit("auth", redis.rate_limit_auth),
             ai=limit("ai", redis.rate_limit_ai),
@@ -125,12 +166,12 @@ class Core:
         return (self._rate_limits(),)
 
     def _rate_limits(self) -> Capability:
-        if self.settings.redis.rate_limit_store == "memory":
-            return Capability(name="rate-limits", state="enabled", engine="memory")
+        engine = self.settings.redis.rate_limit_store
+        limiters = [vars(self).get(name) for name in ("rate_limiter", "async_rate_limiter")]
+        lost = any(getattr(limiter, "is_available", True) is False for limiter in limiters)
         return Capability(
             name="rate-limits",
-            state="degraded",
-            engine="memory",
-            reason="RATE_LIMIT_STORE is redis, which this version does not offer yet: limits"
-            " are per process, and the effective limit multiplies by the replica count",
+            state="degraded" if lost else "enabled",
+            engine=engine,
+            reason=_LOST if lost else "",
         )

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Annotated, Literal, TypeAlias
+from urllib.parse import quote
 
 from socialflow_core._kit.grammar import Network, RateParts
 from socialflow_core._kit.secrets import Secret
@@ -74,6 +75,17 @@ class Redis(Group):
         " or insist on asking the store.",
         "open",
     )
+
+    @property
+    def url(self) -> Secret:
+        """Where it is: REDIS_URL, or else one made of the parts."""
+        if self.redis_url is not None:
+            return self.redis_url
+        password = self.redis_password.reveal() if self.redis_password else ""
+        user = f":{quote(password, safe='')}@" if password else ""
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        scheme = "rediss" if self.redis_tls else "redis"
+        return Secret(f"{scheme}://{user}{host}:{self.redis_port}/{self.redis_db}")
 
     @property
     def in_use(self) -> bool:
