@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import flask
-from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # it ships no types
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # -- it ships no types
 from werkzeug.exceptions import HTTPException
 
 from examples.service.counters import Counters
@@ -54,7 +54,7 @@ def serve(settings: Settings, accounts: Accounts, host: str, port: int) -> None:
     _Server(settings, accounts, f"[{host}]:{port}" if ":" in host else f"{host}:{port}").run()
 
 
-class _Server(BaseApplication):  # type: ignore[misc]  # as above
+class _Server(BaseApplication):  # type: ignore[misc]  # -- as above
     """Gunicorn with one worker process: counts in memory are a process's own."""
 
     def __init__(self, settings: Settings, accounts: Accounts, bind: str) -> None:

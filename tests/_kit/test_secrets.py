@@ -87,7 +87,7 @@ def test_a_secret_does_not_change() -> None:
 def test_only_text_can_be_secret() -> None:
     """Bytes or None are a mistake at the door, and the error shows the type alone."""
     with pytest.raises(TypeError, match="not bytes"):
-        Secret(b"hunter2")  # type: ignore[arg-type]  # the mistake under test
+        Secret(b"hunter2")  # type: ignore[arg-type]  # -- the mistake under test
 
 
 @pytest.mark.parametrize(

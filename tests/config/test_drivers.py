@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import quote
 
-import asyncpg  # type: ignore[import-untyped]  # it ships none
+import asyncpg  # type: ignore[import-untyped]  # -- it ships none
 import psycopg
 import pytest
 import sqlalchemy

@@ -113,7 +113,7 @@ def test_a_group_that_was_not_loaded_says_so() -> None:
     assert caught.value.group == "database"
     assert not hasattr(found, "database")
     with pytest.raises(AttributeError, match="nosuch"):
-        _ = found.nosuch  # type: ignore[attr-defined]  # that is the point
+        _ = found.nosuch  # type: ignore[attr-defined]  # -- that is the point
 
 
 def test_settings_do_not_change() -> None:
@@ -216,7 +216,7 @@ def test_a_missing_package_names_the_extra(package: str) -> None:
 
 def test_a_group_can_be_built_by_hand() -> None:
     """For tests of one's own: from texts or values, without reading anything."""
-    built = Settings.redis.group(redis_deadline="1s", redis_db=4)  # type: ignore[arg-type]
+    built = Settings.redis.group(redis_deadline="1s", redis_db=4)  # type: ignore[arg-type]  # -- as text
     assert (built.redis_deadline, built.redis_db) == (timedelta(seconds=1), 4)
     assert built.rate_limit_store == "memory"
     assert load(["redis"], environ={}, env_file=None).redis == Settings.redis.group()

@@ -71,7 +71,7 @@ def test_the_order_of_precedence(  # noqa: PLR0913, PLR0917 -- two sources of th
     timeout: timedelta | None,
     url_timeout: timedelta | None,
     pgbouncer: bool | None,  # noqa: FBT001 -- drawn
-    url_pgbouncer: bool | None,  # noqa: FBT001
+    url_pgbouncer: bool | None,  # noqa: FBT001 -- a row of a table
 ) -> None:
     """A variable wins over the URL, that over the default; behind PgBouncer the limit is 1."""
     said = [

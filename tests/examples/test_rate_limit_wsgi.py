@@ -50,7 +50,7 @@ class Server:
         try:
             return list(iterable)
         finally:
-            iterable.close()  # type: ignore[attr-defined]  # the checker's iterable has one
+            iterable.close()  # type: ignore[attr-defined]  # -- the checker's iterable has one
 
 
 TEXT = ("Content-Type", "text/plain")

@@ -31,7 +31,7 @@ def test_the_defaults_are_a_valid_policy() -> None:
 def test_a_policy_checks_itself(wrong: dict[str, object], complaint: str) -> None:
     """What makes no sense is refused when it is written, by name."""
     with pytest.raises(ValueError, match=complaint):
-        BreakerPolicy(**wrong)  # type: ignore[arg-type]
+        BreakerPolicy(**wrong)  # type: ignore[arg-type]  # -- the mistake under test
 
 
 @pytest.mark.parametrize("wait", [None, timedelta(seconds=3)])

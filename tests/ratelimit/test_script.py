@@ -111,9 +111,9 @@ def ask(client: redis.Redis) -> Callable[[Sequence[Item]], list[Any]]:
             more_keys, more_args = shared.item(*item)
             keys += more_keys
             args += more_args
-        return client.eval(RATE_LIMIT, len(keys), *keys, *args)  # type: ignore[no-any-return]  # redis-py's stubs
+        return client.eval(RATE_LIMIT, len(keys), *keys, *args)  # type: ignore[no-any-return]  # -- redis-py's stubs
 
-    send.shared = shared  # type: ignore[attr-defined]  # for `check`
+    send.shared = shared  # type: ignore[attr-defined]  # -- for `check`
     return send
 
 
@@ -256,7 +256,7 @@ def test_a_state_from_the_future(  # noqa: PLR0913 -- each is a part of the past
         check(ask, model, [Item(mode, "a", asked, cost)])
     if any(mode == HIT for mode, _ in items):
         stored = client.get(key)
-        assert stored is None or int(bytes(stored).split()[0]) <= _time(client) + 10**7  # type: ignore[arg-type]  # redis-py's stubs
+        assert stored is None or int(bytes(stored).split()[0]) <= _time(client) + 10**7  # type: ignore[arg-type]  # -- redis-py's stubs
 
 
 def _time(client: redis.Redis) -> int:
@@ -279,7 +279,7 @@ def test_the_short_way_and_the_long_way_agree(
     assert [r[:1] + r[3:] for r in replies[: len(costs)]] == [
         r[:1] + r[3:] for r in replies[len(costs) + 1 :]
     ]
-    stored = {bytes(client.get(key) or b"") for key in client.keys("*")}  # type: ignore[arg-type]  # redis-py's stubs
+    stored = {bytes(client.get(key) or b"") for key in client.keys("*")}  # type: ignore[arg-type]  # -- redis-py's stubs
     assert len(stored) == 1
 
 

@@ -30,9 +30,9 @@ def test_a_connection_tells_its_socket(valkey: Valkey) -> None:
     sock.settimeout(1)
     sock.sendall(b"*1\r\n$4\r\nPING\r\n")
     assert sock.recv(100) == b"+PONG\r\n"
-    connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+    connection.disconnect()  # type: ignore[no-untyped-call]  # -- redis-py leaves it untyped
     assert sock.fileno() == -1
-    connection.disconnect()  # type: ignore[no-untyped-call]  # as above
+    connection.disconnect()  # type: ignore[no-untyped-call]  # -- as above
 
 
 def test_an_async_connection_tells_its_streams(valkey: Valkey) -> None:

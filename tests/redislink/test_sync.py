@@ -248,7 +248,7 @@ def test_options_are_checked_when_built() -> None:
     """A wait of nothing is a mistake."""
     for name in ("deadline", "connect_timeout", "probe_interval"):
         with pytest.raises(ValueError, match=name):
-            LinkOptions(**{name: timedelta(0)})  # type: ignore[arg-type]  # by name
+            LinkOptions(**{name: timedelta(0)})  # type: ignore[arg-type]  # -- by name
 
 
 def test_a_missed_deadline_of_before_an_outage_is_no_news(make_fast: Make, valkey: Valkey) -> None:

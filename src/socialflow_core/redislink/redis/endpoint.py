@@ -81,7 +81,7 @@ class Endpoint(_Endpoint["redis.ConnectionPool"]):
             RedisError: If that fails, or takes longer than *options* allow.
         """
         connection: Connection = self._make(options)
-        connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        connection.connect()  # type: ignore[no-untyped-call]  # -- redis-py leaves it untyped
         return connection
 
 
@@ -106,7 +106,7 @@ class AsyncEndpoint(_Endpoint["redis.asyncio.ConnectionPool"]):
         """See `Endpoint.connect`; a *question* has to be answered too."""
         connection: AsyncConnection = self._make(options)
         try:
-            await connection.connect()  # type: ignore[no-untyped-call]  # as above
+            await connection.connect()  # type: ignore[no-untyped-call]  # -- as above
             if question:
                 await connection.send_packed_command([pack_command(question)])
                 await connection.read_response()

@@ -44,7 +44,7 @@ def pack(command: str, script: Script, keys: Sequence[str], args: Sequence[Argum
 def pack_command(words: tuple[Argument, ...]) -> bytes:
     """The bytes of any command."""
     # hiredis declares a tuple of one, and takes any number.
-    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # -- see above
     return packed
 
 
@@ -80,7 +80,7 @@ class Line:
     def __init__(self, connection: Connection, timeout: float, era: int) -> None:
         self._connection = connection  # keeps the socket's owner alive
         # Pinned by a test; it is None only before connecting.
-        self._sock: socket.socket = connection._get_socket()  # type: ignore[assignment]  # noqa: SLF001
+        self._sock: socket.socket = connection._get_socket()  # type: ignore[assignment]  # noqa: SLF001 -- see above
         self._sock.settimeout(timeout)
         self._timeout = timeout
         self.era = era
@@ -145,7 +145,7 @@ class Line:
 
     def close(self) -> None:
         """Close the socket; calling it twice is fine."""
-        self._connection.disconnect()  # type: ignore[no-untyped-call]  # as it is there
+        self._connection.disconnect()  # type: ignore[no-untyped-call]  # -- as it is there
 
     def __del__(self) -> None:
         # redis-py's connections are part of a cycle, and would stay until the next collection.
