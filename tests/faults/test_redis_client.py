@@ -20,29 +20,15 @@ from socialflow_core.testing.certificates import Authority
 from socialflow_core.testing.faults import Delay
 from socialflow_core.testing.poll import wait_until
 from socialflow_core.testing.proxy import FaultProxy
-from socialflow_core.testing.servers.valkey import Valkey
 from tests.redislink.limiters import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from socialflow_core.testing.servers.valkey import Valkey
 
 _PATIENT = timedelta(seconds=10)
 API = Limit("api", Rate(20, per=timedelta(hours=1)))
-
-
-@pytest.fixture(scope="module")
-def shared_valkey() -> Iterator[Valkey]:
-    """A server for all tests of this module."""
-    with Valkey() as server:
-        yield server
-
-
-@pytest.fixture
-def valkey(shared_valkey: Valkey) -> Valkey:
-    """The same, empty."""
-    shared_valkey.command("FLUSHALL")
-    return shared_valkey
 
 
 def server_time(valkey: Valkey) -> int:

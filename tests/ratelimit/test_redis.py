@@ -38,20 +38,6 @@ class Make(Protocol):
         ...
 
 
-@pytest.fixture(scope="module")
-def shared_valkey() -> Iterator[Valkey]:
-    """A server for all tests of this module."""
-    with Valkey() as server:
-        yield server
-
-
-@pytest.fixture
-def valkey(shared_valkey: Valkey) -> Valkey:
-    """The same, empty."""
-    shared_valkey.command("FLUSHALL")
-    return shared_valkey
-
-
 @pytest.fixture(params=KINDS)
 def make(request: pytest.FixtureRequest, valkey: Valkey) -> Iterator[Make]:
     """A maker of either kind of limiter."""

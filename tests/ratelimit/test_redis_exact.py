@@ -12,27 +12,12 @@ import pytest
 
 from socialflow_core.ratelimit import Limit, Rate, Strategy
 from socialflow_core.ratelimit.redis import AsyncRedisRateLimiter, RedisRateLimiter
-from socialflow_core.testing.servers.valkey import Valkey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from socialflow_core.testing.servers.valkey import Valkey
 
 _MINUTE = timedelta(minutes=1)
 _PATIENT = timedelta(seconds=10)
-
-
-@pytest.fixture(scope="module")
-def shared_valkey() -> Iterator[Valkey]:
-    """A server for all tests of this module."""
-    with Valkey() as server:
-        yield server
-
-
-@pytest.fixture
-def valkey(shared_valkey: Valkey) -> Valkey:
-    """The same, empty."""
-    shared_valkey.command("FLUSHALL")
-    return shared_valkey
 
 
 def _hit_from_threads(url: str, limit: Limit, results: Any) -> None:

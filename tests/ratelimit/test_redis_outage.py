@@ -11,31 +11,18 @@ import pytest
 
 from socialflow_core._kit.errors import UnavailableError
 from socialflow_core.ratelimit import Limit, Rate, Strategy
-from socialflow_core.testing.servers.valkey import Valkey
 from tests.redislink.limiters import KINDS, Limiter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from socialflow_core.testing.servers.valkey import Valkey
 
 _HOUR = timedelta(hours=1)
 _DEADLINE = timedelta(milliseconds=250)
 LOCAL = Limit("local", Rate(10, per=_HOUR))
 OPEN = Limit("open", Rate(10, per=_HOUR), failure="open")
 CLOSED = Limit("closed", Rate(10, per=_HOUR), failure="closed")
-
-
-@pytest.fixture(scope="module")
-def shared_valkey() -> Iterator[Valkey]:
-    """A server for all tests of this module."""
-    with Valkey() as server:
-        yield server
-
-
-@pytest.fixture
-def valkey(shared_valkey: Valkey) -> Valkey:
-    """The same, empty."""
-    shared_valkey.command("FLUSHALL")
-    return shared_valkey
 
 
 @pytest.fixture(params=KINDS)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from socialflow_core.testing.proxy import FaultProxy
-from socialflow_core.testing.servers.valkey import Valkey
 from tests.redislink.kit import ALL, FAST, OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from socialflow_core.redislink import LinkOptions
+    from socialflow_core.testing.servers.valkey import Valkey
     from tests.redislink.kit import Driver
 
 
@@ -24,20 +24,6 @@ class Make(Protocol):
     def __call__(self, url: str, options: LinkOptions = OPTIONS) -> Driver:
         """Link to *url*."""
         ...
-
-
-@pytest.fixture(scope="session")
-def shared_valkey() -> Iterator[Valkey]:
-    """A server for the whole run."""
-    with Valkey(unix_socket=True) as server:
-        yield server
-
-
-@pytest.fixture
-def valkey(shared_valkey: Valkey) -> Valkey:
-    """The same, empty; freeze it if you thaw it."""
-    shared_valkey.command("FLUSHALL")
-    return shared_valkey
 
 
 @pytest.fixture
