@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias, get_args
 
@@ -22,6 +23,7 @@ _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 # Headers are the caller's to fill: nobody chains more proxies, nothing genuine is longer.
 _MOST_HOPS = 32
 _MOST_ENTRY = 512
+_REMEMBERED = 4096
 
 # An address as peers, X-Forwarded-For and Forwarded write it: [v6]:port, v4:port or bare.
 # RFC 7239 also allows a port that hides itself: _name.
@@ -138,6 +140,11 @@ class ClientIdentity:
         return any(address in network for network in self.trusted_proxies)
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _key_of_network(address: _Address, prefix: int) -> str:
+    return key_of("ip", str(ipaddress.ip_network(f"{address}/{prefix}", strict=False)))
+
+
 def _hops(lines: list[str]) -> Iterator[str]:
     """The entries of a list header, the nearest proxy's first.
 
@@ -166,8 +173,12 @@ def _forwarded_for(element: str) -> _Address | None:
 
 
 def _address(text: str) -> _Address | None:
-    if len(text) > _MOST_ENTRY:
-        return None
+    return None if len(text) > _MOST_ENTRY else _parsed(text)
+
+
+# The same callers come again and again, and reading an address takes longer than judging a hit.
+@lru_cache(maxsize=_REMEMBERED)
+def _parsed(text: str) -> _Address | None:
     node = _NODE.fullmatch(text)
     bare = (node["v6"] or node["v4"] or "") if node else text
     # A zone names an interface of this machine, not another caller.
