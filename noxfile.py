@@ -44,6 +44,10 @@ ALONE = {
     "limits": ("tests/_kit", "tests/ratelimit", *ASK_REDIS),
     "redis": ("tests/redislink", "tests/ratelimit", *ASK_LIMITS),
     "testing": (CONTRACTS,),
+    "servers": (
+        *("tests/testing/test_faults.py", "tests/testing/test_poll.py"),
+        *("tests/testing/test_process.py", "tests/testing/test_proxy.py"),
+    ),
 }
 
 
@@ -187,7 +191,7 @@ assert {each.name for each in distributions()}.isdisjoint(sys.argv[1:]), sys.arg
 def packages(*extras: str) -> set[str]:
     """The names of what the adapters of some *extras*, or of all, need."""
     offered = PYPROJECT["project"]["optional-dependencies"]
-    wanted = extras or set(offered) - {"all", "testing"}
+    wanted = extras or set(offered) - {"all", "testing", "servers"}
     needed = [each for extra in wanted for each in offered.get(extra, ())]
     return {re.split(r"[^\w.-]", each)[0] for each in needed}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from socialflow_core._kit.clock import Clock
     from socialflow_core.ratelimit import RateLimiter
 
+# What counts is counted exactly; how long that takes is no matter of this suite.
+PATIENT = timedelta(seconds=10)
 # Each test counts under a prefix of its own.
 prefixes = (f"test{number}" for number in itertools.count())
 
@@ -51,7 +54,7 @@ class TestRedis(RateLimiterContract):
     def limiter(self, clock: Clock) -> RateLimiter:
         """A fresh one; its clock is the server's."""
         del clock
-        return RedisRateLimiter.from_url(self.where, prefix=next(prefixes))
+        return RedisRateLimiter.from_url(self.where, prefix=next(prefixes), deadline=PATIENT)
 
 
 class TestAsyncRedis(TestRedis):
@@ -62,4 +65,6 @@ class TestAsyncRedis(TestRedis):
     def limiter(self, clock: Clock) -> RateLimiter:
         """A fresh one; its clock is the server's."""
         del clock
-        return _Closing(AsyncRedisRateLimiter.from_url(self.where, prefix=next(prefixes)))
+        return _Closing(
+            AsyncRedisRateLimiter.from_url(self.where, prefix=next(prefixes), deadline=PATIENT)
+        )

@@ -130,5 +130,5 @@ def test_a_port_in_use_is_not_free() -> None:
 def test_a_wheel_that_is_missing_names_the_command() -> None:
     """Neither an unknown wheel nor an unknown program in it is passed over."""
     for wheel, name in (("no-such-wheel", "server"), ("pytest", "no-such-program")):
-        with pytest.raises(MissingExtraError, match=r"pip install .socialflow-core\[testing\]"):
+        with pytest.raises(MissingExtraError, match=r"pip install .socialflow-core\[servers\]"):
             program(wheel, name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from socialflow_core._kit.errors import requires_extra
 
-with requires_extra("testing"):
+with requires_extra("servers"):
     import trustme
 
 if TYPE_CHECKING:

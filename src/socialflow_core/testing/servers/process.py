@@ -67,11 +67,11 @@ def program(wheel: str, name: str) -> Path:
     try:
         files = metadata.files(wheel) or []
     except metadata.PackageNotFoundError as error:
-        raise MissingExtraError("testing") from error
+        raise MissingExtraError("servers") from error
     for file in files:
         if file.name == name:
             return Path(str(file.locate()))
-    raise MissingExtraError("testing")
+    raise MissingExtraError("servers")
 
 
 class ServerProcess:
