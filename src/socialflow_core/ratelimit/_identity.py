@@ -140,11 +140,6 @@ class ClientIdentity:
         return any(address in network for network in self.trusted_proxies)
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _key_of_network(address: _Address, prefix: int) -> str:
-    return key_of("ip", str(ipaddress.ip_network(f"{address}/{prefix}", strict=False)))
-
-
 def _hops(lines: list[str]) -> Iterator[str]:
     """The entries of a list header, the nearest proxy's first.
 
