@@ -184,6 +184,19 @@ def test_a_crowd_does_not_come_and_go(
     assert [fact.state for fact in ear.facts] == ["degraded"]
 
 
+def test_the_one_key_that_can_go_is_found(clock: ManualClock) -> None:
+    """Among 64 keys at once; among more, as the hand walks on from hit to hit."""
+    for number, crowded in {60: 0, 100: 1}.items():
+        limiter = MemoryRateLimiter(clock=clock, max_keys=number)
+        for key in range(number):
+            limiter.hit(str(key), FIVE, cost=5 - (key == 30))
+        decisions = [limiter.hit(f"new {key}", FIVE, cost=5) for key in range(3)]
+        # When the one is gone, all are at their limit.
+        assert [d.degraded for d in decisions] == [True] * crowded + [False] + [True] * (
+            2 - crowded
+        )
+
+
 def test_one_crowded_limit_does_not_concern_another(limiter: MemoryRateLimiter) -> None:
     """Each limit keeps keys of its own, and each part of a decision its own reason."""
     for key in "abc":
@@ -224,6 +237,18 @@ def test_limits_of_one_hit_do_not_forget_each_other(clock: ManualClock) -> None:
     assert limiter.hit("a", FIVE).remaining == 3
 
 
+@given(limits())
+def test_a_limit_is_remembered_as_long_as_anything_is_spent(limit: Limit) -> None:
+    """Other limits that come meanwhile do not shorten that by a microsecond."""
+    clock = ManualClock()
+    limiter = MemoryRateLimiter(clock=clock)
+    reset = limiter.hit("a", limit, cost=limit.rate.limit).reset_after
+    clock.advance(reset - timedelta(microseconds=1))
+    limiter.hit("a", ONE)
+    limiter.hit("a", FIVE)
+    assert limiter.peek("a", limit).reset_us == 1
+
+
 @given(limits(), st.integers(1, 10**13))
 def test_a_clock_that_went_back_keeps_nothing_for_ever(limit: Limit, back: int) -> None:
     """Neither keys nor limits wait until the clock is where it was."""
@@ -238,9 +263,9 @@ def test_a_clock_that_went_back_keeps_nothing_for_ever(limit: Limit, back: int) 
     for key in "fgh":
         limiter.hit(key, limit)
     assert kept(limiter, limit) == 3
-    limiter.hit("a", FIVE)
-    clock.advance(-SECOND)
+    clock.now_us -= back
     limiter.hit("a", ONE)
+    limiter.hit("a", FIVE)
     clock.advance(3 * limit.rate.per + 500 * SECOND)
     limiter.hit("a", Limit("new", ONE.rate))
     limiter.hit("a", Limit("newer", ONE.rate))
