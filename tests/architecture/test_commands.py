@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,18 @@ def sessions() -> set[str]:
     }
 
 
+def tried_alone() -> set[str]:
+    """The extras that `nox -s alone` installs by themselves."""
+    tree = ast.parse((ROOT / "noxfile.py").read_text("utf-8"))
+    (table,) = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ALONE"
+    ]
+    assert isinstance(table, ast.Dict)
+    return {str(key.value) for key in table.keys if isinstance(key, ast.Constant)}
+
+
 def written(path: Path) -> set[str]:
     """The sessions that a text tells to run."""
     return set(re.findall(r"nox -s ([a-z]+)", path.read_text("utf-8")))
@@ -35,6 +48,12 @@ def written(path: Path) -> set[str]:
 def test_the_sessions_are_what_they_should_be() -> None:
     """No gate gets lost: noxfile.py defines these sessions and no others."""
     assert sessions() == SESSIONS
+
+
+def test_every_extra_is_tried_alone() -> None:
+    """Each extra of pyproject.toml, and none at all, has its own environment and tests."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert tried_alone() == {"", *project["optional-dependencies"]} - {"all"}
 
 
 def test_every_command_that_is_written_down_exists() -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from socialflow_core.ratelimit import Limit, Rate, Strategy
+from socialflow_core.ratelimit._strategies import packed
 from socialflow_core.ratelimit.memory import AsyncMemoryRateLimiter, MemoryRateLimiter
 from socialflow_core.testing.clock import ManualClock
 
@@ -58,3 +59,16 @@ def test_facades_can_share_their_counts(limiter: MemoryRateLimiter) -> None:
     asyncio.run(awaited.reset("a", ONE))
     assert asyncio.run(awaited.peek("a", ONE))
     assert limiter.hit("a", ONE)
+
+
+def test_what_was_counted_elsewhere_is_taken_over() -> None:
+    """From there it goes on, however many limits come meanwhile; where no room is, nothing is."""
+    clock = ManualClock()
+    limiter = MemoryRateLimiter(clock=clock, max_keys=1)
+    limiter.learn("alice", ONE, packed(ONE.strategy, clock(), 1, 0))
+    limiter.hit("alice", Limit("other", ONE.rate))
+    limiter.hit("alice", Limit("another", ONE.rate))
+    assert not limiter.hit("alice", ONE)
+    limiter.learn("bob", ONE, packed(ONE.strategy, clock(), 1, 0))
+    assert limiter.peek("bob", ONE).degraded
+    assert limiter.peek("bob", ONE).remaining == 1

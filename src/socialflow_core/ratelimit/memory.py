@@ -99,10 +99,7 @@ class MemoryRateLimiter:
         check(key, limits, cost)
         with self._lock:
             now = self._clock()
-            tables = []
-            for limit in limits:
-                tables.append(table := self._tables.get(limit) or self._open(limit, now))
-                table.used_us = now  # at once, or opening the next one might close it
+            tables = [self._table(limit, now) for limit in limits]
             subjects, reasons = _against(key, tables, now)
             ruling = weigh(subjects, cost, now)
             news = [
@@ -135,9 +132,14 @@ class MemoryRateLimiter:
         """Take over a state of `_strategies` that a store told, to go on from there."""
         with self._lock:
             now = self._clock()
-            table = self._tables.get(limit) or self._open(limit, now)
+            table = self._table(limit, now)
             if table.has_place(key, now):
                 table.put(key, state, now)
+
+    def _table(self, limit: Limit, now: int) -> Table:
+        table = self._tables.get(limit) or self._open(limit, now)
+        table.used_us = now  # at once, or opening another might forget it
+        return table
 
     def _open(self, limit: Limit, now: int) -> Table:
         # As a table does with keys: for each new one, the two longest known are looked at.
