@@ -7,8 +7,8 @@ import threading
 import time
 from contextlib import ExitStack
 from datetime import timedelta
-from statistics import median
 from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
