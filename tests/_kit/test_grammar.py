@@ -222,7 +222,9 @@ def test_cron_agrees_with_cronsim(position: int, items: list[str]) -> None:
     assert (refusal(check_cron, text) is None) == runs_in_cronsim(text)
 
 
-@pytest.mark.parametrize("text", ["", "* * * *", "* * * * * *", "@daily", "5/2 * * * *"])
+@pytest.mark.parametrize(
+    "text", ["", "* * * *", "* * * * * *", "@daily", "5/2 * * * *", "*/0 * * * *"]
+)
 def test_no_cron(text: str) -> None:
     """Five fields, no macros, and no step without a range."""
     with pytest.raises(GrammarError, match="five fields"):
