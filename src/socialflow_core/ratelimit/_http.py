@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from ._interface import Strategy
@@ -105,6 +106,8 @@ def _wait_us(decision: Decision) -> int:
     return decision.reset_us if decision.allowed else max(decision.retry_us, 1)
 
 
+# A service has a handful of limits, and tells of them in every answer.
+@lru_cache(maxsize=256)
 def _policy(limit: Limit) -> str:
     # A window is at least one whole second there.
     return f'"{limit.name}";q={min(limit.rate.limit, _MOST)};w={_seconds(limit.rate.per_us)}'

@@ -102,10 +102,7 @@ class ClientIdentity:
         if address is None:
             return key_of("ip", "unknown")
         version4 = isinstance(address, ipaddress.IPv4Address)
-        prefix = self.ipv4_prefix if version4 else self.ipv6_prefix
-        hidden = address.max_prefixlen - prefix
-        network = type(address)(int(address) >> hidden << hidden)
-        return key_of("ip", f"{network}/{prefix}")
+        return _network_key(address, self.ipv4_prefix if version4 else self.ipv6_prefix)
 
     def address(self, peer: str | None, headers: Iterable[tuple[str, str]] = ()) -> _Address | None:
         """The caller's own address, as far as it can be believed; None if it has none."""
@@ -185,6 +182,13 @@ def _parsed(text: str) -> _Address | None:
     except ValueError:
         return None
     return address.ipv4_mapped or address
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _network_key(address: _Address, prefix: int) -> str:
+    hidden = address.max_prefixlen - prefix
+    network = type(address)(int(address) >> hidden << hidden)
+    return key_of("ip", f"{network}/{prefix}")
 
 
 def _unmapped(network: Network) -> Network:
