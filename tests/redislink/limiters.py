@@ -6,7 +6,10 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from socialflow_core.ratelimit.redis import AsyncRedisRateLimiter, RedisRateLimiter
+from socialflow_core.ratelimit.redis import (
+    AsyncRedisRateLimiter,
+    RedisRateLimiter,
+)
 from socialflow_core.testing.poll import wait_until
 
 if TYPE_CHECKING:
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from socialflow_core.ratelimit import Decision, Limit
+    from socialflow_core.ratelimit.redis import AsyncLeasingRateLimiter, LeasingRateLimiter
 
 __all__ = ["KINDS", "Awaited", "Direct", "Limiter"]
 
@@ -47,7 +51,7 @@ class Limiter(Protocol):
 class Direct:
     """The sync limiter."""
 
-    def __init__(self, limiter: RedisRateLimiter) -> None:
+    def __init__(self, limiter: RedisRateLimiter | LeasingRateLimiter) -> None:
         self.inner = limiter
         self.hit = limiter.hit
         self.peek = limiter.peek
@@ -62,9 +66,10 @@ class Direct:
 class Awaited:
     """The async limiter, on a loop that only turns while something is asked of it."""
 
-    def __init__(self, limiter: AsyncRedisRateLimiter) -> None:
+    def __init__(self, limiter: AsyncRedisRateLimiter | AsyncLeasingRateLimiter) -> None:
         self.inner = limiter
         self._runner = asyncio.Runner()
+        self._is_open = True
 
     def hit(self, key: str, /, *limits: Limit, cost: int = 1) -> Decision:
         """See `RateLimiter.hit`."""
@@ -87,9 +92,12 @@ class Awaited:
             self._runner.run(asyncio.sleep(0.005))
 
     def close(self) -> None:
-        """Close it and its loop."""
-        self._runner.run(self.inner.aclose())
-        self._runner.close()
+        """Close it, twice as everything can be closed, and its loop."""
+        if self._is_open:
+            self._is_open = False
+            with self._runner:
+                self._runner.run(self.inner.aclose())
+                self._runner.run(self.inner.aclose())
 
 
 def _sync(url: str, deadline: timedelta) -> Limiter:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from socialflow_core._kit.forks import renew_in_forks
 from socialflow_core._kit.observe import Fact, fact
 
 from ._breaker import StateMachine
@@ -58,6 +59,10 @@ class Breaker:
         self._machine = StateMachine(policy or BreakerPolicy())
         self._counts = counts
         self._clock = clock
+        self._renew_lock()
+        renew_in_forks(self, Breaker._renew_lock)
+
+    def _renew_lock(self) -> None:
         self._lock = Lock()
 
     @property

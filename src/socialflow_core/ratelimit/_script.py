@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ADD", "HIT", "PEEK", "RATE_LIMIT", "RESET"]
+__all__ = ["ADD", "GIVE_BACK", "HIT", "PEEK", "RATE_LIMIT", "RESET"]
 
 HIT: Final = 0
 PEEK: Final = 1
@@ -140,6 +140,35 @@ while ARGV[a + 1] do
   n = n + 1
   out[n] = reply
   k, a = k + limits, a + 3 + 3 * limits
+end
+return out
+"""
+
+GIVE_BACK: Final = """
+-- An item is what is left of a lease: KEYS are its limits' keys, ARGV is
+--     number of limits, units, then for each limit: start of the window they were taken from
+-- and its entry is the number of limits that took them back: a window that is over does not.
+local out, n, k, a = {}, 0, 0, 0
+while ARGV[a + 1] do
+  local limits, units, took = ARGV[a + 1] + 0, ARGV[a + 2] + 0, 0
+  for i = 1, limits do
+    local key = KEYS[k + i]
+    local stored = redis.call('GET', key) or ''
+    local start, two, three = string.match(stored, '^(%d+) (%d+) (%d+)')
+    if start == ARGV[a + 2 + i] then
+      took, two, three = took + 1, two + 0, three + 0
+      -- A fixed window counts in the second number, a sliding one in the third.
+      if three > 0 then three = math.max(0, three - units) else two = math.max(0, two - units) end
+      if two + three == 0 then
+        redis.call('DEL', key)
+      else
+        redis.call('SET', key, string.format('%s %.0f %.0f', start, two, three), 'KEEPTTL')
+      end
+    end
+  end
+  n = n + 1
+  out[n] = took
+  k, a = k + limits, a + 2 + limits
 end
 return out
 """

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, assert_never
 
 from socialflow_core._kit.clock import unix_us
+from socialflow_core._kit.forks import renew_in_forks
 from socialflow_core._kit.observe import Fact, count, fact
 
 from ._core import check, decide, look, weigh
@@ -56,6 +57,10 @@ class MemoryRateLimiter:
         self._clock = clock
         self._max_keys = max_keys
         self._tables: OrderedDict[Limit, Table] = OrderedDict()
+        self._renew_lock()
+        renew_in_forks(self, MemoryRateLimiter._renew_lock)
+
+    def _renew_lock(self) -> None:
         self._lock = threading.Lock()
 
     def hit(self, key: str, /, *limits: Limit, cost: int = 1) -> Decision:

@@ -7,18 +7,21 @@ and no caller sees an error; when it is back, what was let through is counted th
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from socialflow_core._kit.errors import UnavailableError
 from socialflow_core.ratelimit._core import check
-from socialflow_core.ratelimit._script import HIT, PEEK, RATE_LIMIT, RESET
+from socialflow_core.ratelimit._script import GIVE_BACK, HIT, PEEK, RATE_LIMIT, RESET
 from socialflow_core.redislink import LinkOptions, Script
 from socialflow_core.redislink.redis import AsyncRedisLink, RedisLink
 
 from .shared import SharedCounts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from socialflow_core.ratelimit._interface import Decision, Limit
     from socialflow_core.redislink import AsyncLink, Link
 
@@ -28,6 +31,7 @@ _SOURCE = "redis"
 _PREFIX = "rl1"  # the number is the version of what is stored
 _DENY_TTL = timedelta(seconds=1)
 _SCRIPT = Script(RATE_LIMIT)
+_GIVE_BACK = Script(GIVE_BACK)
 
 
 def _options(prefix: str, deadline: timedelta) -> LinkOptions:
@@ -108,18 +112,32 @@ class RedisRateLimiter:
         self._shared.forget(key, limits)
         self._link.call(_SCRIPT, *item)
 
+    def give_back(
+        self, key: str, limits: Sequence[Limit], units: int, starts: Sequence[int]
+    ) -> None:
+        """Take back *units* that were counted and not spent, if the store is there.
+
+        *starts* tells for each limit when the window began in which they were counted; if
+        that is over, there is nothing to take back.
+        """
+        with contextlib.suppress(UnavailableError):
+            self._link.call(_GIVE_BACK, *self._shared.returned(key, limits, units, starts))
+
     def close(self) -> None:
         """Close the link; calling it twice is fine."""
         self._link.close()
 
     def _pay_back(self) -> None:
-        try:
-            for item in self._shared.take_owed():
-                self._link.call(_SCRIPT, *item)
-        except UnavailableError:
-            # Away again. What was not sent is not known to have been counted, and what is
-            # counted twice would refuse callers wrongly, so it is let go: see the docs.
-            return
+        owed = self._shared.take_owed()
+        while owed:
+            debt, cost = owed.popitem()
+            try:
+                self._link.call(_SCRIPT, *self._shared.payment(debt, cost))
+            except UnavailableError as error:
+                if error.sent is False:  # or it may count there, and once is enough
+                    owed[debt] = cost
+                self._shared.owe_again(owed)
+                return
 
 
 class AsyncRedisRateLimiter:
@@ -183,13 +201,25 @@ class AsyncRedisRateLimiter:
         self._shared.forget(key, limits)
         await self._link.call(_SCRIPT, *item)
 
+    async def give_back(
+        self, key: str, limits: Sequence[Limit], units: int, starts: Sequence[int]
+    ) -> None:
+        """See `RedisRateLimiter.give_back`."""
+        with contextlib.suppress(UnavailableError):
+            await self._link.call(_GIVE_BACK, *self._shared.returned(key, limits, units, starts))
+
     async def aclose(self) -> None:
         """Close the link of this event loop; calling it twice is fine."""
         await self._link.aclose()
 
     async def _pay_back(self) -> None:
-        try:
-            for item in self._shared.take_owed():
-                await self._link.call(_SCRIPT, *item)
-        except UnavailableError:
-            return  # as in `RedisRateLimiter`
+        owed = self._shared.take_owed()
+        while owed:
+            debt, cost = owed.popitem()
+            try:
+                await self._link.call(_SCRIPT, *self._shared.payment(debt, cost))
+            except UnavailableError as error:
+                if error.sent is False:
+                    owed[debt] = cost
+                self._shared.owe_again(owed)
+                return

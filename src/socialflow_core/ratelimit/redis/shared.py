@@ -14,11 +14,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
 from socialflow_core._kit.clock import unix_us
+from socialflow_core._kit.forks import renew_in_forks
 from socialflow_core._kit.grammar import format_duration
-from socialflow_core.ratelimit._core import Subject, decide, look, ruling, weigh
+from socialflow_core.ratelimit._core import Subject, decide, joined, later, look, weigh
 from socialflow_core.ratelimit._interface import Decision, Strategy
-from socialflow_core.ratelimit._script import ADD
-from socialflow_core.ratelimit._strategies import Verdict, judge_of, packed
+from socialflow_core.ratelimit._script import ADD, HIT
+from socialflow_core.ratelimit._strategies import judge_of, packed
 from socialflow_core.ratelimit.memory import MemoryRateLimiter
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from socialflow_core.ratelimit._strategies import Judge
     from socialflow_core.redislink import Argument
 
-__all__ = ["SharedCounts"]
+__all__ = ["Debt", "SharedCounts"]
 
 _US = timedelta(microseconds=1)
 _SECOND = 1_000_000
@@ -44,6 +45,10 @@ _ALGORITHMS = {
 
 Item: TypeAlias = "tuple[list[str], list[Argument]]"
 """KEYS and ARGV of one hit, as `_script` describes them."""
+
+
+Debt: TypeAlias = "tuple[Limit, str]"
+"""A limit and a key of which hits were let through that the store has not counted."""
 
 
 class _Wording(NamedTuple):
@@ -89,8 +94,13 @@ class SharedCounts:
         self._skew = unix_us() - _now()  # the store's clock less our own
         self._known = MemoryRateLimiter(clock=lambda: _now() + self._skew, max_keys=max_keys)
         self._denied: dict[str, dict[tuple[Limit, ...], _Denial]] = {}
-        self._owed: Counter[tuple[Limit, str]] = Counter()
         self._wordings: dict[Limit, _Wording] = {}
+        self._owe_nothing()
+        renew_in_forks(self, SharedCounts._owe_nothing)
+
+    def _owe_nothing(self) -> None:
+        # In a forked child too: what this process let through, it pays back itself.
+        self._owed: Counter[Debt] = Counter()
         self._lock = threading.Lock()
 
     def denial(self, key: str, limits: tuple[Limit, ...], cost: int) -> Decision | None:
@@ -107,7 +117,7 @@ class SharedCounts:
         now = _now()
         if now >= denial.until:
             return None
-        return _later(denial.decision, now - denial.at)
+        return later(denial.decision, now - denial.at, denial.decision.source)
 
     def item(self, mode: int, key: str, limits: Sequence[Limit], cost: int) -> Item:
         """Word one hit for the script."""
@@ -124,6 +134,13 @@ class SharedCounts:
             keys.append(head + wording.suffix)
             args += wording.args
         return keys, args
+
+    def returned(
+        self, key: str, limits: Sequence[Limit], units: int, starts: Sequence[int]
+    ) -> Item:
+        """Word for the script what was taken and not spent."""
+        keys, _ = self.item(HIT, key, limits, units)
+        return keys, [len(limits), units, *starts]
 
     def read(
         self,
@@ -151,6 +168,7 @@ class SharedCounts:
         if peek:
             return decide(limits, look(subjects, cost, now), now, self._source)
         if reply[0]:
+            self._denied.pop(key, None)
             return decide(limits, look(subjects, 0, now), now, self._source)
         decision = decide(limits, weigh(subjects, cost, now), now, self._source)
         self._deny(key, limits, cost, decision, here)
@@ -161,6 +179,8 @@ class SharedCounts:
         _, now, one, two, three = reply
         judge, most, period, _, _, known = self._wordings.get(limit) or self._word(limit)
         known[key] = state = packed(limit.strategy, one, two, three)
+        if self._denied:
+            self._denied.pop(key, None)  # a dearer hit was denied; now less remains
         if len(known) > self._max_keys:
             known.clear()
         _, _, remaining, reset, _ = judge(state, most, period, 0, now)
@@ -202,7 +222,7 @@ class SharedCounts:
                     parts.append(Decision(False, limit, 0, now, _SECOND, _SECOND, "none", _CLOSED))
                 case _:
                     assert_never(limit.failure)
-        return _joined(tuple(parts))
+        return joined(tuple(parts))
 
     def _recall(self, key: str, limit: Limit) -> None:
         """Go on from what the store said last."""
@@ -221,15 +241,22 @@ class SharedCounts:
                     self._wordings[limit].known.pop(key, None)
                 self._owed.pop((limit, key), None)
 
-    def take_owed(self) -> list[Item]:
-        """What was let through while the store was away, to be added there; told once."""
+    def take_owed(self) -> Counter[Debt]:
+        """What was let through while the store was away, to be counted there; told once."""
         with self._lock:
             owed, self._owed = self._owed, Counter()
             self._denied.clear()
-        return [
-            self.item(ADD, key, (limit,), min(cost, limit.rate.limit))
-            for (limit, key), cost in owed.items()
-        ]
+        return owed
+
+    def payment(self, debt: Debt, cost: int) -> Item:
+        """Word for the script what is owed."""
+        limit, key = debt
+        return self.item(ADD, key, (limit,), min(cost, limit.rate.limit))
+
+    def owe_again(self, debts: Counter[Debt]) -> None:
+        """What could not be paid, for the store is away again."""
+        with self._lock:
+            self._owed.update(debts)
 
     def _word(self, limit: Limit) -> _Wording:
         if len(self._wordings) >= _MOST_WORDINGS:
@@ -262,23 +289,3 @@ class SharedCounts:
             for limit in limits:
                 if (limit, key) in self._owed or len(self._owed) < self._max_keys:
                     self._owed[limit, key] += cost
-
-
-def _joined(parts: tuple[Decision, ...]) -> Decision:
-    """The decision over several limits, which need not have one source."""
-    if len(parts) == 1:
-        return parts[0]
-    said = [Verdict(p.allowed, 0, p.remaining, p.reset_us, p.retry_us) for p in parts]
-    told = parts[ruling(said).decider]
-    allowed = all(part.allowed for part in parts)
-    reason = told.reason or next((part.reason for part in parts if part.reason), "")
-    return told._replace(allowed=allowed, reason=reason, parts=parts)
-
-
-def _later(decision: Decision, us: int) -> Decision:
-    """The same refusal, some time on."""
-    # Built anew: `_replace` takes thrice as long, and somebody who hammers meets only this.
-    allowed, by, remaining, now, reset, retry, source, reason, parts = decision
-    reset, retry = max(0, reset - us), max(1, retry - us)
-    parts = parts and tuple([_later(part, us) for part in parts])
-    return Decision(allowed, by, remaining, now + us, reset, retry, source, reason, parts)

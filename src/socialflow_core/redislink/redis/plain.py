@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from socialflow_core._kit.errors import requires_extra
+from socialflow_core._kit.forks import renew_in_forks
 from socialflow_core.redislink._interface import LinkOptions
 
-from .watch import AsyncWatch, Watch, away, begin_here_and_in_forks
+from .watch import AsyncWatch, Watch, away
 
 with requires_extra("redis"):
     import redis
@@ -54,9 +55,10 @@ class PlainLink:
     ) -> None:
         self._client: Any = client  # the two have no common type
         self._options = options or LinkOptions()
-        begin_here_and_in_forks(self)
+        self._begin()
+        renew_in_forks(self, PlainLink._begin)
 
-    def begin(self) -> None:
+    def _begin(self) -> None:
         """Begin to watch: at first, and in a forked child."""
         self._watch = Watch(self._probe, self._options.probe_interval)
         self._watch.on_recovered = self._tell_recovered

@@ -9,11 +9,12 @@ import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from socialflow_core._kit.errors import requires_extra
+from socialflow_core._kit.forks import renew_in_forks
 from socialflow_core.redislink._interface import LinkOptions
 
 from .endpoint import Endpoint
 from .line import Line, entries, pack, pack_command
-from .watch import Watch, away, begin_here_and_in_forks, in_background
+from .watch import Watch, away, in_background
 
 with requires_extra("redis"):
     import hiredis
@@ -45,7 +46,8 @@ class RedisLink:
         self._endpoint = endpoint
         self._options = options or LinkOptions()
         self._deadline = self._options.deadline.total_seconds()
-        begin_here_and_in_forks(self)
+        self._begin()
+        renew_in_forks(self, RedisLink._begin)
 
     @classmethod
     def from_url(cls, url: str, options: LinkOptions | None = None) -> Self:
@@ -57,7 +59,7 @@ class RedisLink:
         """Link to where *client* goes, with its credentials, on connections of our own."""
         return cls(Endpoint.from_client(client), options)
 
-    def begin(self) -> None:
+    def _begin(self) -> None:
         """Begin without connections: at first, and in a forked child."""
         self._was_used = False
         self._own = threading.local()

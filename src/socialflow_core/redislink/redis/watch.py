@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
-import weakref
 from concurrent.futures import Future
-from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from socialflow_core._kit.errors import UnavailableError
 from socialflow_core.fallback import CircuitState
@@ -18,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from datetime import timedelta
 
-__all__ = ["AsyncWatch", "Watch", "away", "begin_here_and_in_forks", "in_background"]
+__all__ = ["AsyncWatch", "Watch", "away", "in_background"]
 
 ResultT = TypeVar("ResultT")
 
@@ -40,30 +37,6 @@ def in_background(work: Callable[[], ResultT]) -> Future[ResultT]:
 
     threading.Thread(target=run, name="socialflow-redislink", daemon=True).start()
     return future
-
-
-class _Beginner(Protocol):
-    def begin(self) -> None: ...
-
-
-_beginners: weakref.WeakSet[_Beginner] = weakref.WeakSet()
-
-
-def begin_here_and_in_forks(link: _Beginner) -> None:
-    """Call its `begin` now and in every forked child, where locks and threads are of no use."""
-    _hear_of_forks()
-    link.begin()
-    _beginners.add(link)
-
-
-@cache
-def _hear_of_forks() -> None:
-    os.register_at_fork(after_in_child=_begin_in_child)
-
-
-def _begin_in_child() -> None:
-    for link in _beginners:
-        link.begin()
 
 
 class Watch:
