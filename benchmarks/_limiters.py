@@ -7,10 +7,14 @@ does less. All speak to the same server over TCP, with hiredis.
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections import deque
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+import hiredis
 import limits
 import limits.aio
 import redis
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
     from benchmarks._run import Contender
 
 __all__ = ["DENIED", "KEY", "LIMITS", "async_contenders", "sync_contenders"]
+
+# The least that a script call can be: what no limiter of one round trip can go below.
+_NOTHING = b"*3\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n0\r\n"
 
 KEY = key_of("ip", "203.0.113.7/32")
 AT_ONCE = 32
@@ -57,6 +64,15 @@ def sync_contenders(url: str) -> Iterator[dict[str, Contender]]:
         window = limits.strategies.FixedWindowRateLimiter(limits.storage.RedisStorage(url))
         item = limits.parse(f"{_MANY} per 15 minute")
 
+        bare = stack.enter_context(socket.create_connection(_address(url)))
+        bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        reader = hiredis.Reader()
+
+        def nothing() -> None:
+            bare.sendall(_NOTHING)
+            reader.feed(bare.recv(4096))
+            reader.gets()
+
         def hit(limit: Limit) -> Contender:
             return _again(lambda: limiter.hit(KEY, limit))
 
@@ -68,12 +84,18 @@ def sync_contenders(url: str) -> Iterator[dict[str, Contender]]:
             spent()
         yield {
             **{f"ours {strategy.value}": hit(limit) for strategy, limit in LIMITS.items()},
+            "nothing": _again(nothing),
             "throttled": _again(lambda: peer.limit(KEY)),
             "incr": _again(lambda: client.incr("counter")),
             "limits": _again(hit_and_stats),
             "ours denied": hit(DENIED),
             "throttled denied": _again(lambda: full.limit(KEY)),
         }
+
+
+def _address(url: str) -> tuple[str | None, int | None]:
+    server = urlsplit(url)
+    return server.hostname, server.port
 
 
 def _throttled(store: throttled.RedisStore, most: int) -> throttled.Throttled:
@@ -99,7 +121,9 @@ def async_contenders(url: str) -> Iterator[dict[str, Contender]]:
             await window.hit(item, key)
             await window.get_window_stats(item, key)
 
+        bare = runner.run(_Bare.connected(url))
         calls: dict[str, Callable[[str], Awaitable[Any]]] = {
+            "nothing": lambda _: bare.ask(),
             "ours": lambda key: limiter.hit(key, limit),
             "throttled": peer.limit,
             "limits": hit_and_stats,
@@ -111,10 +135,38 @@ def async_contenders(url: str) -> Iterator[dict[str, Contender]]:
         try:
             yield {name: _on(runner, turn) for name, turn in turns.items()}
         finally:
+            bare.transport.close()
             runner.run(limiter.aclose())
             runner.run(_closed(store._backend.get_client()))  # noqa: SLF001 -- offers no close
             bridge: Any = storage.bridge  # its type does not tell the client
             runner.run(_closed(bridge.storage))
+
+
+class _Bare(asyncio.Protocol):
+    """A round trip of an event loop, and nothing else."""
+
+    transport: asyncio.Transport
+
+    @classmethod
+    async def connected(cls, url: str) -> _Bare:
+        sock = socket.create_connection(_address(url))
+        _, bare = await asyncio.get_running_loop().create_connection(cls, sock=sock)
+        return bare
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def data_received(self, data: bytes) -> None:
+        for _ in range(data.count(b"\n")):
+            self._waiting.popleft().set_result(None)
+
+    async def ask(self) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        self.transport.write(_NOTHING)
+        await future
 
 
 async def _closed(client: Any) -> None:
