@@ -103,6 +103,13 @@ def test_any_other_name_is_refused(name: Any) -> None:
         Limit(name, API.rate)
 
 
+@pytest.mark.parametrize("wrong", [{"failure": "fail-open"}, {"strategy": "token-bucket"}])
+def test_a_limit_says_at_once_that_a_choice_is_none(wrong: Any) -> None:
+    """Not in the first outage, and not at the first hit."""
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Limit("api", Rate.parse("1/s"), **wrong)
+
+
 def test_a_decision_is_true_if_it_allows() -> None:
     """It can stand in a condition, and be unpacked like any tuple."""
     allowed = Decision(True, API, 9, 0, 0, 0, "memory")

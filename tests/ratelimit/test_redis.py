@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
 import time
@@ -12,6 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+import redis
 
 from socialflow_core.ratelimit import Limit, Rate, Strategy
 from socialflow_core.ratelimit.redis import AsyncRedisRateLimiter, RedisRateLimiter
@@ -25,10 +27,17 @@ from tests.redislink.limiters import KINDS, Awaited, Direct, Limiter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from socialflow_core.ratelimit import Decision
+
 _MINUTE = timedelta(minutes=1)
 _PATIENT = timedelta(seconds=10)
 _PATIENT_LINK = LinkOptions(deadline=_PATIENT)
 LOGIN = Limit("login", Rate(3, per=_MINUTE))
+
+
+def _full(decision: Decision) -> int | None:
+    """What remains, if that is the full answer."""
+    return None if decision.degraded else decision.remaining
 
 
 class Make(Protocol):
@@ -157,6 +166,97 @@ def test_a_reset_elsewhere_counts_within_the_deny_ttl(make: Make) -> None:
     assert time.monotonic() - begin < 1
 
 
+def test_a_dearer_hit_waits_longer_than_a_denied_one(limiter: Limiter) -> None:
+    """What a bucket needs to refill for it is not what a cheaper hit was told."""
+    bucket = Limit("b", Rate(10, per=timedelta(seconds=100)), strategy=Strategy.TOKEN_BUCKET)
+    limiter.hit("alice", bucket, cost=10)
+    assert limiter.hit("alice", bucket).retry_after <= timedelta(seconds=10)
+    assert limiter.hit("alice", bucket, cost=5).retry_after > timedelta(seconds=40)
+    assert limiter.hit("alice", bucket).source == "redis"
+    assert limiter.hit("alice", bucket).source == "deny-cache"
+
+
+def test_a_reset_beats_the_hits_that_were_under_way(valkey: Valkey) -> None:
+    """What they were told is forgotten with the rest."""
+
+    async def scene() -> bool:
+        limiter = AsyncRedisRateLimiter(AsyncRedisLink.from_url(valkey.url, _PATIENT_LINK))
+        for _ in range(3):
+            await limiter.hit("alice", LOGIN)
+        await asyncio.gather(limiter.hit("alice", LOGIN), limiter.reset("alice", LOGIN))
+        allowed = (await limiter.hit("alice", LOGIN)).allowed
+        await limiter.aclose()
+        return allowed
+
+    assert asyncio.run(scene())
+
+
+@pytest.mark.parametrize("kind", ["url", "client"])
+def test_a_full_server_is_away_until_it_has_room(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However the limiter was made, the probe is a write: one outage, not one each probe."""
+
+    def refusals(server: Valkey) -> int:
+        return int(server.info("stats")["total_error_replies"])
+
+    def told() -> list[str]:
+        ours = [each for each in caplog.records if each.name.startswith("socialflow_core")]
+        return [each.getMessage().split()[1].strip(":") for each in ours]
+
+    full = {"maxmemory": "1mb", "maxmemory-policy": "noeviction"}
+    with Valkey(config=full) as server, redis.Redis.from_url(server.url) as client:
+        if kind == "url":
+            limiter = RedisRateLimiter.from_url(server.url, deadline=_PATIENT)
+        else:
+            limiter = RedisRateLimiter.from_client(client, deadline=_PATIENT)
+        assert limiter.hit("alice", LOGIN).degraded
+        before = refusals(server)
+        wait_until(lambda: refusals(server) >= before + 3, "it was probed several times")
+        assert told() == ["degraded"]
+        server.command("CONFIG", "SET", "maxmemory", 0)
+        wait_until(lambda: limiter.is_available, "it has room")
+        wait_until(lambda: told() == ["degraded", "recovered"], "that is told, too")
+        limiter.close()
+
+
+def test_it_needs_no_key_but_its_own() -> None:
+    """With an access list for its prefix it works, and comes back after an outage."""
+    with Valkey(config={"user": "app on >right ~{rl1:* +@all"}) as server:
+        limiter = RedisRateLimiter.from_url(f"redis://app:right@{server.host}:{server.port}")
+        assert limiter.hit("alice", LOGIN).source == "redis"
+        server.freeze()
+        try:
+            assert limiter.hit("alice", LOGIN).degraded
+        finally:
+            server.thaw()
+        wait_until(lambda: limiter.is_available, "it is back")
+        assert limiter.hit("bob", LOGIN).source == "redis"
+        limiter.close()
+
+
+def test_two_limiters_may_share_a_link(valkey: Valkey) -> None:
+    """Both pay for what they let through while the server was away."""
+    link = RedisLink.from_url(valkey.url)
+    limiters = [RedisRateLimiter(link, prefix=prefix) for prefix in ("one", "two")]
+    for limiter in limiters:
+        limiter.hit("alice", LOGIN)
+    valkey.freeze()
+    try:
+        while not limiters[0].peek("alice", LOGIN).degraded:
+            pass
+        for limiter in limiters:
+            assert limiter.hit("alice", LOGIN).degraded
+    finally:
+        valkey.thaw()
+    for limiter in limiters:
+        wait_until(
+            lambda: _full(limiter.peek("alice", LOGIN)) == 1,  # noqa: B023 -- used at once
+            "its hit is counted",
+        )
+    link.close()
+
+
 def test_what_is_remembered_is_bounded(make: Make) -> None:
     """However many keys are refused or counted, few are kept here, and none is let through."""
     limiter = make(max_keys=10)
@@ -164,8 +264,13 @@ def test_what_is_remembered_is_bounded(make: Make) -> None:
     for number in range(50):
         limiter.hit(f"user{number}", *limits, cost=2)
         limiter.hit(f"user{number}", *limits, cost=2)
+    for number in range(50):
+        limiter.hit("one user", Limit(f"limit{number}", Rate(1, per=_MINUTE)))
+        assert not limiter.hit("one user", Limit(f"limit{number}", Rate(1, per=_MINUTE)))
     shared = limiter.inner._shared
-    assert len(shared._denied) <= 10
+    denied = shared.denials._denied
+    assert len(denied) <= 10
+    assert all(len(denials) <= 16 for denials in denied.values())
     assert all(len(wording.known) <= 10 for wording in shared._wordings.values())
     assert not limiter.hit("user0", *limits, cost=3)
 

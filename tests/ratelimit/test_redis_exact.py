@@ -14,28 +14,38 @@ from socialflow_core.ratelimit import Limit, Rate, Strategy
 from socialflow_core.ratelimit.redis import AsyncRedisRateLimiter, RedisRateLimiter
 
 if TYPE_CHECKING:
+    from socialflow_core.ratelimit import Decision
     from socialflow_core.testing.servers.valkey import Valkey
 
 _MINUTE = timedelta(minutes=1)
 _PATIENT = timedelta(seconds=10)
 
 
-def _hit_from_threads(url: str, limit: Limit, results: Any) -> None:
+async def _hit_from_tasks(url: str, limit: Limit) -> list[Decision]:
+    limiter = AsyncRedisRateLimiter.from_url(url, deadline=_PATIENT)
+    told = await asyncio.gather(*(limiter.hit("alice", limit) for _ in range(104)))
+    await limiter.aclose()
+    return told
+
+
+def _hit_from_threads_and_tasks(url: str, limit: Limit, results: Any) -> None:
     limiter = RedisRateLimiter.from_url(url, deadline=_PATIENT)
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(9) as pool:
+        tasks = pool.submit(asyncio.run, _hit_from_tasks(url, limit))
         told = list(pool.map(lambda _: limiter.hit("alice", limit), range(104)))
+        told += tasks.result()
     limiter.close()
     results.put((sum(map(bool, told)), sum(decision.degraded for decision in told)))
 
 
 @pytest.mark.parametrize("strategy", Strategy)
-def test_exact_across_threads_and_processes(valkey: Valkey, strategy: Strategy) -> None:
-    """4 processes of 8 threads hit 416 times: the limit of 100 is reached, and never passed."""
+def test_exact_across_threads_tasks_and_processes(valkey: Valkey, strategy: Strategy) -> None:
+    """4 processes of 8 threads and a loop hit 832 times: 100 are allowed, not one more or less."""
     limit = Limit("api", Rate(100, per=timedelta(hours=1)), strategy=strategy)
     context = multiprocessing.get_context("fork")
     results = context.Queue()
     workers = [
-        context.Process(target=_hit_from_threads, args=(valkey.url, limit, results))
+        context.Process(target=_hit_from_threads_and_tasks, args=(valkey.url, limit, results))
         for _ in range(4)
     ]
     for worker in workers:

@@ -77,6 +77,19 @@ def test_what_an_outage_let_through_is_counted_afterwards(
     assert limiter.peek("carol", limit).remaining == 10
 
 
+@pytest.mark.parametrize("strategy", Strategy)
+def test_what_is_over_by_the_end_of_an_outage_is_not_pushed(
+    valkey: Valkey, limiter: Limiter, strategy: Strategy
+) -> None:
+    """Who kept to the rate all through it is not refused when the server is back."""
+    limit = Limit("short", Rate(4, per=timedelta(milliseconds=400)), strategy=strategy)
+    with outage(valkey, limiter):
+        for _ in range(8):
+            limiter.wait_until(lambda: limiter.hit("alice", limit).allowed, "it is allowed")
+        limiter.wait_until(lambda: limiter.peek("alice", limit).remaining == 4, "it is over")
+    assert limiter.hit("alice", limit).remaining == 3
+
+
 def test_more_than_the_limit_is_pushed_as_the_limit(valkey: Valkey, limiter: Limiter) -> None:
     """Two processes that let a limit through each leave the key at its limit, not beyond."""
     other = KINDS["sync"](valkey.url, _DEADLINE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -30,13 +31,23 @@ def cluster() -> Iterator[ValkeyCluster]:
         yield cluster
 
 
+def _client(cluster: ValkeyCluster) -> redis.RedisCluster:
+    retry = Retry(NoBackoff(), 0)
+    return redis.RedisCluster.from_url(cluster.url, socket_timeout=0.2, retry=retry)
+
+
+def _async_client(cluster: ValkeyCluster) -> redis.asyncio.RedisCluster:
+    retry = AsyncRetry(NoBackoff(), 0)
+    return redis.asyncio.RedisCluster.from_url(cluster.url, socket_timeout=0.2, retry=retry)
+
+
 def _keys(user: str) -> list[str]:
     return [f"a:{{{user}}}", f"b:{{{user}}}"]
 
 
 def test_keys_with_one_hash_tag_are_judged_together(cluster: ValkeyCluster) -> None:
     """Each user's keys live on some node, and a script runs there."""
-    with redis.RedisCluster.from_url(cluster.url) as client:
+    with _client(cluster) as client:
         link = PlainLink(client, OPTIONS)
         assert [link.call(TOTAL, _keys(user), []) for user in _USERS] == [2] * 20
         with pytest.raises(ValueError, match="hash tag"):
@@ -52,7 +63,7 @@ def test_the_same_for_event_loops(cluster: ValkeyCluster) -> None:
     """The async client of a cluster works as the sync one does."""
 
     async def scene() -> None:
-        async with redis.asyncio.RedisCluster.from_url(cluster.url) as client:
+        async with _async_client(cluster) as client:
             link = AsyncPlainLink(client, OPTIONS)
             replies = [await link.call(TOTAL, _keys(f"async {user}"), []) for user in _USERS]
             assert replies == [2] * 20
@@ -65,10 +76,7 @@ def test_the_same_for_event_loops(cluster: ValkeyCluster) -> None:
 
 def test_a_cluster_that_is_gone_is_unavailable(cluster: ValkeyCluster) -> None:
     """Whatever redis-py raises becomes our error; the cluster's return is noticed."""
-    client = redis.RedisCluster.from_url(
-        cluster.url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0)
-    )
-    with client:
+    with _client(cluster) as client:
         link = PlainLink(client, OPTIONS)
         for node in cluster.nodes:
             node.kill()

@@ -190,7 +190,7 @@ def test_recovery_is_told_once(make: Make) -> None:
 
     with Valkey() as server:
         link = make(server.url)
-        link.link.on_recovered = tell if hasattr(link.link, "close") else atell
+        link.link.when_recovered(tell if hasattr(link.link, "close") else atell)
         link.call(ADD, ["hits"], [1])
         for _ in range(2):
             server.kill()

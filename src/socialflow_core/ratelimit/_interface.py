@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 from socialflow_core._kit.grammar import parse_rate
 
@@ -101,7 +101,7 @@ class Limit:
 
     Raises:
         ValueError: If *name* is not 1 to 64 characters of A-Z a-z 0-9 _ . - that begin
-            with a letter or digit.
+            with a letter or digit, or *strategy* or *failure* is none.
     """
 
     name: str
@@ -115,6 +115,10 @@ class Limit:
             raise ValueError(
                 "name must be 1 to 64 of A-Z a-z 0-9 _ . - and begin with a letter or digit"
             )
+        if not isinstance(self.strategy, Strategy):
+            raise ValueError("strategy must be a Strategy")  # noqa: TRY004 -- as for every field
+        if self.failure not in get_args(FailurePolicy):
+            raise ValueError(f"failure must be one of {', '.join(get_args(FailurePolicy))}")
         object.__setattr__(self, "_hash", hash((self.name, self.rate, self.strategy)))
 
     def __hash__(self) -> int:

@@ -65,13 +65,7 @@ class LinkOptions:
 
 
 class Link(Protocol):
-    """Runs scripts on one Redis. Thread-safe and fork-safe.
-
-    Attributes:
-        on_recovered: Called in the background each time when the server is back.
-    """
-
-    on_recovered: Callable[[], None] | None
+    """Runs scripts on one Redis. Thread-safe and fork-safe."""
 
     @property
     def is_available(self) -> bool:
@@ -85,8 +79,13 @@ class Link(Protocol):
 
         Raises:
             UnavailableError: If no answer came within the deadline, the connection broke,
-                the server refused, or it is known to be away; then at once.
+                the server refused, or it is known to be away; then at once. After a script
+                that failed half-way `sent` is None, and the server does not count as away.
         """
+        ...
+
+    def when_recovered(self, tell: Callable[[], None]) -> None:
+        """Call *tell* in the background each time when the server is back, beside all others."""
         ...
 
     def close(self) -> None:
@@ -97,8 +96,6 @@ class Link(Protocol):
 class AsyncLink(Protocol):
     """`Link`, awaited; the callers of one turn of the event loop travel together."""
 
-    on_recovered: Callable[[], Awaitable[None]] | None
-
     @property
     def is_available(self) -> bool:
         """Whether the server answered when this event loop last asked it."""
@@ -106,6 +103,10 @@ class AsyncLink(Protocol):
 
     async def call(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """See `Link.call`. Cancelling a caller concerns nobody else."""
+        ...
+
+    def when_recovered(self, tell: Callable[[], Awaitable[None]]) -> None:
+        """See `Link.when_recovered`; awaited on the loop that lost the server."""
         ...
 
     async def aclose(self) -> None:

@@ -44,8 +44,6 @@ _ADD = Script(
 class BlockingLink:
     """An async link, driven as a sync one on an event loop of its own."""
 
-    on_recovered: Callable[[], None] | None = None
-
     def __init__(self, link: AsyncLink) -> None:
         self._link = link
         self._runner = asyncio.Runner()
@@ -68,6 +66,14 @@ class BlockingLink:
             return await self._link.call(script, keys, args)
 
         return self._runner.run(call())
+
+    def when_recovered(self, tell: Callable[[], None]) -> None:
+        """See `Link.when_recovered`."""
+
+        async def told() -> None:
+            tell()
+
+        self._link.when_recovered(told)
 
     def close(self) -> None:
         """See `Link.close`; closes the event loop, too."""

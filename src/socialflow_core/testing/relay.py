@@ -159,10 +159,11 @@ class Relay:
 
 def _finish(writer: asyncio.StreamWriter) -> None:
     """Say that nothing more comes; TLS can say it only for both directions."""
-    if writer.can_write_eof():
-        writer.write_eof()
-    else:
+    if not writer.can_write_eof():
         writer.close()
+        return
+    with suppress(OSError):  # the other side may have gone in the same moment
+        writer.write_eof()
 
 
 async def end(writer: asyncio.StreamWriter, how: _Ending) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from socialflow_core._kit.forks import renew_in_forks
 from socialflow_core.ratelimit._core import check, later
 from socialflow_core.ratelimit._interface import Decision, Strategy
+
+from .denials import now_us
 
 if TYPE_CHECKING:
     from socialflow_core._kit.flow import Flow
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["Lease", "Leases"]
 
 _SOURCE = "lease"
-
-
-def _now() -> int:
-    return time.monotonic_ns() // 1000
 
 
 class Lease(NamedTuple):
@@ -67,7 +64,7 @@ class Leases:
         """Spend of a lease; None if there is none that has as much."""
         if type(key) is not str or type(cost) is not int or cost < 1:
             return None  # told by whoever checks it
-        now = _now()
+        now = now_us()
         with self._lock:
             lease = self._held.get((key, limits))
             if lease is None or now >= lease.until or cost > lease.left:
@@ -98,7 +95,7 @@ class Leases:
         decision: Decision
         if alone:
             try:
-                sent = _now()
+                sent = now_us()
                 decision = yield units
                 if decision.allowed:
                     return self._keep(key, limits, units - cost, decision, sent)
@@ -112,7 +109,7 @@ class Leases:
         self, key: str, limits: tuple[Limit, ...], cost: int, decision: Decision
     ) -> Decision:
         """What the store said to a peek, with what is held here."""
-        now = _now()
+        now = now_us()
         with self._lock:
             lease = self._held.get((key, limits))
         if lease is None or now >= lease.until:
@@ -129,7 +126,7 @@ class Leases:
 
     def give_up(self) -> list[tuple[str, tuple[Limit, ...], Lease]]:
         """End every lease, and answer those that the store can take back."""
-        now = _now()
+        now = now_us()
         with self._lock:
             held, self._held = self._held, {}
         return [
@@ -140,7 +137,7 @@ class Leases:
 
     def _learn(self, key: str, limits: tuple[Limit, ...], told: Decision) -> Decision:
         """What the store says beside a lease is news of what remains there."""
-        now = _now()
+        now = now_us()
         with self._lock:
             lease = self._held.get((key, limits))
             if lease is None or now >= lease.until:
@@ -151,7 +148,7 @@ class Leases:
     def _keep(
         self, key: str, limits: tuple[Limit, ...], left: int, told: Decision, sent: int
     ) -> Decision:
-        now = _now()
+        now = now_us()
         ends = [part.reset_us - _beyond(part.decided_by) for part in told.each]
         starts = tuple(
             part.now_us + end - part.decided_by.rate.per_us

@@ -15,12 +15,20 @@ from socialflow_core._kit.errors import UnavailableError
 from socialflow_core.ratelimit._core import check
 from socialflow_core.ratelimit._script import GIVE_BACK, HIT, PEEK, RATE_LIMIT, RESET
 from socialflow_core.redislink import LinkOptions, Script
-from socialflow_core.redislink.redis import AsyncRedisLink, RedisLink
+from socialflow_core.redislink.redis import (
+    AsyncPlainLink,
+    AsyncRedisLink,
+    PlainLink,
+    RedisLink,
+)
 
 from .shared import SharedCounts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import redis
+    import redis.asyncio
 
     from socialflow_core.ratelimit._interface import Decision, Limit
     from socialflow_core.redislink import AsyncLink, Link
@@ -36,7 +44,8 @@ _GIVE_BACK = Script(GIVE_BACK)
 
 def _options(prefix: str, deadline: timedelta) -> LinkOptions:
     # A write: a server that is full or read-only answers a PING, and counts nothing.
-    return LinkOptions(deadline=deadline, probe=("SET", f"{prefix}:probe", "", "PX", 1000))
+    # Its key looks like every other, for the sake of access lists.
+    return LinkOptions(deadline=deadline, probe=("SET", f"{{{prefix}:probe}}", "", "PX", 1000))
 
 
 class RedisRateLimiter:
@@ -60,7 +69,7 @@ class RedisRateLimiter:
     ) -> None:
         self._link = link
         self._shared = SharedCounts(_SOURCE, prefix=prefix, deny_ttl=deny_ttl, max_keys=max_keys)
-        link.on_recovered = self._pay_back
+        link.when_recovered(self._pay_back)
 
     @classmethod
     def from_url(
@@ -73,6 +82,28 @@ class RedisRateLimiter:
         """Count in the Redis or Valkey at *url*; see `RedisLink.from_url`."""
         return cls(RedisLink.from_url(url, _options(prefix, deadline)), prefix=prefix)
 
+    @classmethod
+    def from_client(
+        cls,
+        client: redis.Redis,
+        *,
+        deadline: timedelta = timedelta(milliseconds=100),
+        prefix: str = _PREFIX,
+    ) -> Self:
+        """Count where *client* does, on connections of our own; see `RedisLink.from_client`."""
+        return cls(RedisLink.from_client(client, _options(prefix, deadline)), prefix=prefix)
+
+    @classmethod
+    def from_cluster(
+        cls,
+        cluster: redis.RedisCluster,
+        *,
+        deadline: timedelta = timedelta(milliseconds=100),
+        prefix: str = _PREFIX,
+    ) -> Self:
+        """Count in *cluster*, by that client itself; see `PlainLink`."""
+        return cls(PlainLink(cluster, _options(prefix, deadline)), prefix=prefix)
+
     @property
     def is_available(self) -> bool:
         """Whether Redis answered when it was last asked; if not, decisions are degraded."""
@@ -80,7 +111,7 @@ class RedisRateLimiter:
 
     def hit(self, key: str, /, *limits: Limit, cost: int = 1) -> Decision:
         """See `RateLimiter.hit`."""
-        denial = self._shared.denial(key, limits, cost)
+        denial = self._shared.denials.find(key, limits, cost)
         if denial is not None:
             return denial
         check(key, limits, cost)
@@ -111,6 +142,7 @@ class RedisRateLimiter:
         item = self._shared.item(RESET, key, limits, 1)
         self._shared.forget(key, limits)
         self._link.call(_SCRIPT, *item)
+        self._shared.forget(key, limits)  # what a hit that was under way has taught
 
     def give_back(
         self, key: str, limits: Sequence[Limit], units: int, starts: Sequence[int]
@@ -128,16 +160,12 @@ class RedisRateLimiter:
         self._link.close()
 
     def _pay_back(self) -> None:
-        owed = self._shared.take_owed()
-        while owed:
-            debt, cost = owed.popitem()
+        while (debt := self._shared.take_debt()) is not None:
             try:
-                self._link.call(_SCRIPT, *self._shared.payment(debt, cost))
+                self._link.call(_SCRIPT, *debt.payment)
             except UnavailableError as error:
-                if error.sent is False:  # or it may count there, and once is enough
-                    owed[debt] = cost
-                self._shared.owe_again(owed)
-                return
+                if not self._shared.may_go_on(debt, error, gone=not self._link.is_available):
+                    return
 
 
 class AsyncRedisRateLimiter:
@@ -153,7 +181,7 @@ class AsyncRedisRateLimiter:
     ) -> None:
         self._link = link
         self._shared = SharedCounts(_SOURCE, prefix=prefix, deny_ttl=deny_ttl, max_keys=max_keys)
-        link.on_recovered = self._pay_back
+        link.when_recovered(self._pay_back)
 
     @classmethod
     def from_url(
@@ -166,6 +194,28 @@ class AsyncRedisRateLimiter:
         """See `RedisRateLimiter.from_url`."""
         return cls(AsyncRedisLink.from_url(url, _options(prefix, deadline)), prefix=prefix)
 
+    @classmethod
+    def from_client(
+        cls,
+        client: redis.asyncio.Redis,
+        *,
+        deadline: timedelta = timedelta(milliseconds=100),
+        prefix: str = _PREFIX,
+    ) -> Self:
+        """See `RedisRateLimiter.from_client`."""
+        return cls(AsyncRedisLink.from_client(client, _options(prefix, deadline)), prefix=prefix)
+
+    @classmethod
+    def from_cluster(
+        cls,
+        cluster: redis.asyncio.RedisCluster,
+        *,
+        deadline: timedelta = timedelta(milliseconds=100),
+        prefix: str = _PREFIX,
+    ) -> Self:
+        """See `RedisRateLimiter.from_cluster`."""
+        return cls(AsyncPlainLink(cluster, _options(prefix, deadline)), prefix=prefix)
+
     @property
     def is_available(self) -> bool:
         """Whether Redis answered when this event loop last asked it."""
@@ -173,7 +223,7 @@ class AsyncRedisRateLimiter:
 
     async def hit(self, key: str, /, *limits: Limit, cost: int = 1) -> Decision:
         """See `RateLimiter.hit`."""
-        denial = self._shared.denial(key, limits, cost)
+        denial = self._shared.denials.find(key, limits, cost)
         if denial is not None:
             return denial
         check(key, limits, cost)
@@ -200,6 +250,7 @@ class AsyncRedisRateLimiter:
         item = self._shared.item(RESET, key, limits, 1)
         self._shared.forget(key, limits)
         await self._link.call(_SCRIPT, *item)
+        self._shared.forget(key, limits)
 
     async def give_back(
         self, key: str, limits: Sequence[Limit], units: int, starts: Sequence[int]
@@ -213,13 +264,9 @@ class AsyncRedisRateLimiter:
         await self._link.aclose()
 
     async def _pay_back(self) -> None:
-        owed = self._shared.take_owed()
-        while owed:
-            debt, cost = owed.popitem()
+        while (debt := self._shared.take_debt()) is not None:
             try:
-                await self._link.call(_SCRIPT, *self._shared.payment(debt, cost))
+                await self._link.call(_SCRIPT, *debt.payment)
             except UnavailableError as error:
-                if error.sent is False:
-                    owed[debt] = cost
-                self._shared.owe_again(owed)
-                return
+                if not self._shared.may_go_on(debt, error, gone=not self._link.is_available):
+                    return

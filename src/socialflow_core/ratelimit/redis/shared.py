@@ -8,7 +8,6 @@ what it then owes the store.
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
@@ -16,15 +15,18 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 from socialflow_core._kit.clock import unix_us
 from socialflow_core._kit.forks import renew_in_forks
 from socialflow_core._kit.grammar import format_duration
-from socialflow_core.ratelimit._core import Subject, decide, joined, later, look, weigh
+from socialflow_core.ratelimit._core import Subject, decide, joined, look, weigh
 from socialflow_core.ratelimit._interface import Decision, Strategy
 from socialflow_core.ratelimit._script import ADD, HIT
 from socialflow_core.ratelimit._strategies import judge_of, packed
 from socialflow_core.ratelimit.memory import MemoryRateLimiter
 
+from .denials import Denials, now_us
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from socialflow_core._kit.errors import UnavailableError
     from socialflow_core.ratelimit._interface import Limit
     from socialflow_core.ratelimit._strategies import Judge
     from socialflow_core.redislink import Argument
@@ -47,8 +49,13 @@ Item: TypeAlias = "tuple[list[str], list[Argument]]"
 """KEYS and ARGV of one hit, as `_script` describes them."""
 
 
-Debt: TypeAlias = "tuple[Limit, str]"
-"""A limit and a key of which hits were let through that the store has not counted."""
+class Debt(NamedTuple):
+    """Hits of a key that were let through and that the store has not counted."""
+
+    limit: Limit
+    key: str
+    cost: int
+    payment: Item
 
 
 class _Wording(NamedTuple):
@@ -60,20 +67,6 @@ class _Wording(NamedTuple):
     suffix: str
     args: tuple[str, int, int]
     known: dict[str, int]  # the last state of each key that the store told
-
-
-class _Denial(NamedTuple):
-    """A key that is at its limit: refuse costs from *cost* on, until *until* by our clock."""
-
-    until: int
-    at: int
-    cost: int
-    most: int  # what a hit may cost at all
-    decision: Decision
-
-
-def _now() -> int:
-    return time.monotonic_ns() // 1000
 
 
 class SharedCounts:
@@ -89,35 +82,18 @@ class SharedCounts:
     def __init__(self, source: str, *, prefix: str, deny_ttl: timedelta, max_keys: int) -> None:
         self._source = source
         self._prefix = prefix
-        self._deny_us = deny_ttl // _US
         self._max_keys = max_keys
-        self._skew = unix_us() - _now()  # the store's clock less our own
-        self._known = MemoryRateLimiter(clock=lambda: _now() + self._skew, max_keys=max_keys)
-        self._denied: dict[str, dict[tuple[Limit, ...], _Denial]] = {}
+        self._skew = unix_us() - now_us()  # the store's clock less our own
+        self._known = MemoryRateLimiter(clock=lambda: now_us() + self._skew, max_keys=max_keys)
         self._wordings: dict[Limit, _Wording] = {}
+        self.denials = Denials(deny_ttl // _US, max_keys)
         self._owe_nothing()
         renew_in_forks(self, SharedCounts._owe_nothing)
 
     def _owe_nothing(self) -> None:
         # In a forked child too: what this process let through, it pays back itself.
-        self._owed: Counter[Debt] = Counter()
+        self._owed: Counter[tuple[Limit, str]] = Counter()
         self._lock = threading.Lock()
-
-    def denial(self, key: str, limits: tuple[Limit, ...], cost: int) -> Decision | None:
-        """The refusal of a hit that is known to be one, without asking the store.
-
-        It need not have been checked: what makes no sense is not found.
-        """
-        if not self._denied or type(key) is not str or type(cost) is not int:
-            return None
-        found = self._denied.get(key)
-        denial = found.get(limits) if found else None
-        if denial is None or not denial.cost <= cost <= denial.most:
-            return None
-        now = _now()
-        if now >= denial.until:
-            return None
-        return later(denial.decision, now - denial.at, denial.decision.source)
 
     def item(self, mode: int, key: str, limits: Sequence[Limit], cost: int) -> Item:
         """Word one hit for the script."""
@@ -152,7 +128,7 @@ class SharedCounts:
         peek: bool = False,
     ) -> Decision:
         """Understand the answer of the script to that item, and remember what it teaches."""
-        here, now = _now(), reply[1]
+        here, now = now_us(), reply[1]
         self._skew = now - here
         if len(limits) == 1 and reply[0] and not peek:
             return self._read_one(reply, key, limits[0])
@@ -168,10 +144,10 @@ class SharedCounts:
         if peek:
             return decide(limits, look(subjects, cost, now), now, self._source)
         if reply[0]:
-            self._denied.pop(key, None)
+            self.denials.forget(key)
             return decide(limits, look(subjects, 0, now), now, self._source)
         decision = decide(limits, weigh(subjects, cost, now), now, self._source)
-        self._deny(key, limits, cost, decision, here)
+        self.denials.add(key, limits, cost, decision, here)
         return decision
 
     def _read_one(self, reply: Sequence[int], key: str, limit: Limit) -> Decision:
@@ -179,8 +155,7 @@ class SharedCounts:
         _, now, one, two, three = reply
         judge, most, period, _, _, known = self._wordings.get(limit) or self._word(limit)
         known[key] = state = packed(limit.strategy, one, two, three)
-        if self._denied:
-            self._denied.pop(key, None)  # a dearer hit was denied; now less remains
+        self.denials.forget(key)  # a dearer hit was denied; now less remains
         if len(known) > self._max_keys:
             known.clear()
         _, _, remaining, reset, _ = judge(state, most, period, 0, now)
@@ -201,7 +176,7 @@ class SharedCounts:
         """
         local = [limit for limit in limits if limit.failure == "local"]
         closed = any(limit.failure == "closed" for limit in limits)
-        now = _now() + self._skew
+        now = now_us() + self._skew
         for limit in local:
             self._recall(key, limit)
         counted: Iterator[Decision] = iter(())
@@ -234,29 +209,35 @@ class SharedCounts:
     def forget(self, key: str, limits: Sequence[Limit]) -> None:
         """Forget what is known here of these."""
         self._known.reset(key, *limits)
+        self.denials.forget(key)
         with self._lock:
-            self._denied.pop(key, None)
             for limit in limits:
                 if limit in self._wordings:
                     self._wordings[limit].known.pop(key, None)
                 self._owed.pop((limit, key), None)
 
-    def take_owed(self) -> Counter[Debt]:
-        """What was let through while the store was away, to be counted there; told once."""
-        with self._lock:
-            owed, self._owed = self._owed, Counter()
-            self._denied.clear()
-        return owed
+    def take_debt(self) -> Debt | None:
+        """Something that was let through while the store was away, to be counted there.
 
-    def payment(self, debt: Debt, cost: int) -> Item:
-        """Word for the script what is owed."""
-        limit, key = debt
-        return self.item(ADD, key, (limit,), min(cost, limit.rate.limit))
+        Of it only what still counts: what is over by now would be over there, too.
+        """
+        while True:
+            with self._lock:
+                if not self._owed:
+                    return None
+                (limit, key), cost = self._owed.popitem()
+            spent = limit.rate.limit - self._known.peek(key, limit).remaining
+            if spent:
+                return Debt(limit, key, cost, self.item(ADD, key, (limit,), min(cost, spent)))
 
-    def owe_again(self, debts: Counter[Debt]) -> None:
-        """What could not be paid, for the store is away again."""
-        with self._lock:
-            self._owed.update(debts)
+    def may_go_on(self, debt: Debt, error: UnavailableError, *, gone: bool) -> bool:
+        """Whether the other debts can be paid although this one could not.
+
+        What was not sent is owed again; what was may count there, and once is enough.
+        """
+        if gone and error.sent is False:
+            self._owe(debt.key, (debt.limit,), debt.cost)
+        return not gone
 
     def _word(self, limit: Limit) -> _Wording:
         if len(self._wordings) >= _MOST_WORDINGS:
@@ -272,17 +253,6 @@ class SharedCounts:
         )
         self._wordings[limit] = wording
         return wording
-
-    def _deny(
-        self, key: str, limits: tuple[Limit, ...], cost: int, decision: Decision, here: int
-    ) -> None:
-        until = here + min(decision.retry_us, self._deny_us)
-        with self._lock:
-            if len(self._denied) >= self._max_keys:
-                self._denied.clear()  # costs a trip for each key, and no answer
-            told = decision._replace(source="deny-cache")
-            most = min(limit.rate.limit for limit in limits)
-            self._denied.setdefault(key, {})[limits] = _Denial(until, here, cost, most, told)
 
     def _owe(self, key: str, limits: Sequence[Limit], cost: int) -> None:
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from socialflow_core.redislink._interface import LinkOptions
@@ -25,14 +26,12 @@ __all__ = ["AsyncRedisLink"]
 class AsyncRedisLink:
     """See `AsyncLink`. Usable from several event loops, each with its own connection."""
 
-    on_recovered: Callable[[], Awaitable[None]] | None = None
-    """Awaited on the loop each time when the server is back."""
-
     def __init__(self, endpoint: AsyncEndpoint, options: LinkOptions | None = None) -> None:
         self.options = options or LinkOptions()
         self._endpoint = endpoint
         self._channels: dict[asyncio.AbstractEventLoop, Channel] = {}
-        self._closed = False
+        self._closed: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+        self._listeners: list[Callable[[], Awaitable[None]]] = []
 
     @classmethod
     def from_url(cls, url: str, options: LinkOptions | None = None) -> Self:
@@ -50,8 +49,20 @@ class AsyncRedisLink:
 
     @property
     def is_available(self) -> bool:
-        """Whether the server answered when this loop last asked it."""
-        return self._channel().watch.is_available
+        """Whether the server answered when this loop last asked it; elsewhere, when any did."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a thread of its own, for instance that of a status page
+            channels = [*self._channels.values()]
+            if not channels:
+                return not self._closed
+            return all(channel.watch.is_available for channel in channels)
+        channel = self._channels.get(loop)
+        return channel.watch.is_available if channel else loop not in self._closed
+
+    def when_recovered(self, tell: Callable[[], Awaitable[None]]) -> None:
+        """See `AsyncLink.when_recovered`."""
+        self._listeners.append(tell)
 
     async def connect(self, question: tuple[Argument, ...] = ()) -> AbstractConnection:
         """Open a connection of redis-py; for the channels."""
@@ -59,13 +70,14 @@ class AsyncRedisLink:
 
     async def tell_recovered(self) -> None:
         """Tell whoever asked to know; for the channels."""
-        if self.on_recovered is not None:
-            await self.on_recovered()
+        for tell in self._listeners:
+            await tell()
 
     async def aclose(self) -> None:
         """See `AsyncLink.aclose`; closes the connection of the loop it is awaited on."""
-        self._closed = True
-        channel = self._channels.pop(asyncio.get_running_loop(), None)
+        loop = asyncio.get_running_loop()
+        self._closed.add(loop)
+        channel = self._channels.pop(loop, None)
         if channel is not None:
             await channel.aclose()
 
@@ -73,7 +85,7 @@ class AsyncRedisLink:
         loop = asyncio.get_running_loop()
         channel = self._channels.get(loop)
         if channel is None:
-            if self._closed:
+            if loop in self._closed:
                 raise away(sent=False)
             # A loop that ended without `aclose` leaves a connection that warns when forgotten.
             for ended in [other for other in [*self._channels] if other.is_closed()]:

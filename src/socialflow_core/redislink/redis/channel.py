@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from socialflow_core._kit.errors import requires_extra
 
-from .line import entries, new_reader, pack, take
+from .line import entries, is_away, new_reader, pack, take
 from .watch import AsyncWatch, away
 
 with requires_extra("redis"):
@@ -48,7 +48,7 @@ class _Batch:
         self.keys: list[str] = []
         self.args: list[Argument] = []
         self.futures: list[asyncio.Future[Any]] = []
-        self.sent = False
+        self.sent: bool | None = False
 
     @property
     def is_over(self) -> bool:
@@ -122,10 +122,12 @@ class _Wire(asyncio.Protocol):
         try:
             batch.answer(entries(reply, len(batch.futures)))
         except hiredis.HiredisError as error:
-            batch.sent = not refused
+            if isinstance(error, hiredis.ReplyError):
+                batch.sent = False if is_away(error) else None
             batch.fail(error)
-            self._channel.watch.lose()
-            if not refused:
+            if batch.sent is not None:
+                self._channel.watch.lose()
+            if batch.sent:
                 raise
 
 
@@ -136,8 +138,7 @@ class Channel:
         self._link = link
         self._loop = loop
         self._deadline = link.options.deadline.total_seconds()
-        self.watch = AsyncWatch(self._probe, link.options.probe_interval)
-        self.watch.on_recovered = link.tell_recovered
+        self.watch = AsyncWatch(self._probe, link.options.probe_interval, link.tell_recovered)
         self._gathering: dict[Script, _Batch] = {}
         self._unsent: list[_Batch] = []
         self._wire: _Wire | None = None
@@ -213,7 +214,7 @@ class Channel:
     async def _connect_first(self) -> None:
         try:
             connection = await self._link.connect()
-        except (OSError, RedisError) as error:
+        except Exception as error:  # noqa: BLE001 -- a credential provider may raise anything
             unsent, self._unsent = self._unsent, []
             for batch in unsent:
                 batch.fail(error)

@@ -6,6 +6,7 @@ the socket once it is ready.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from socialflow_core._kit.errors import requires_extra
@@ -34,6 +35,19 @@ PoolT = TypeVar("PoolT", bound="redis.ConnectionPool | redis.asyncio.ConnectionP
 def _as_redis_url(url: str) -> str:
     scheme, colon, rest = url.partition(":")
     return _SCHEMES.get(scheme, scheme) + colon + rest
+
+
+def _pool(kind: type[PoolT], url: str) -> PoolT:
+    pool: Any = None
+    with contextlib.suppress(ValueError):
+        pool = kind.from_url(_as_redis_url(url))
+    if pool is None:
+        # Outside of the handler: what urllib says of a bad port is a part of the password.
+        raise ValueError(
+            "not the URL of a Redis: redis://user:password@host:6379/0, percent-encoded"
+        )
+    made: PoolT = pool
+    return made
 
 
 class _Endpoint(Generic[PoolT]):
@@ -66,8 +80,12 @@ class Endpoint(_Endpoint["redis.ConnectionPool"]):
 
     @classmethod
     def from_url(cls, url: str) -> Self:
-        """Read redis://, rediss://, unix:// or valkey://, valkeys:// ."""
-        return cls(redis.ConnectionPool.from_url(_as_redis_url(url)))
+        """Read redis://, rediss://, unix:// or valkey://, valkeys:// .
+
+        Raises:
+            ValueError: If *url* is none of these; nothing of it is told.
+        """
+        return cls(_pool(redis.ConnectionPool, url))
 
     @classmethod
     def from_client(cls, client: redis.Redis) -> Self:
@@ -93,7 +111,7 @@ class AsyncEndpoint(_Endpoint["redis.asyncio.ConnectionPool"]):
     @classmethod
     def from_url(cls, url: str) -> Self:
         """See `Endpoint.from_url`."""
-        return cls(redis.asyncio.ConnectionPool.from_url(_as_redis_url(url)))
+        return cls(_pool(redis.asyncio.ConnectionPool, url))
 
     @classmethod
     def from_client(cls, client: redis.asyncio.Redis) -> Self:

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     from socialflow_core.redislink._interface import Argument, Script
 
-__all__ = ["Line", "entries", "new_reader", "pack", "pack_command", "take"]
+__all__ = ["Line", "entries", "is_away", "new_reader", "pack", "pack_command", "take"]
 
 _READ = 65_536
 # So much of a call's time may have gone by before the socket's own timeout is shortened.
 _EARLY_S = 0.005
 # A socket that rested longer than this is asked whether it is still alive before use.
-_IDLE_S = 1.0
+_IDLE_S = 0.05
 
 
 def pack(command: str, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> bytes:
@@ -72,6 +72,18 @@ def entries(reply: Any, items: int) -> list[Any]:
     if not isinstance(reply, list) or len(reply) != items:
         raise hiredis.ProtocolError("a script answers one entry for each item")
     return reply
+
+
+# Refusals of a server that serves nobody at the moment; any other is about the one call.
+_AWAY = (
+    *("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOAUTH", "NOPERM"),
+    *("NOREPLICAS", "OOM", "READONLY", "TRYAGAIN"),
+)
+
+
+def is_away(refusal: hiredis.ReplyError) -> bool:
+    """Whether a refusal says that the server is of no use now, and has done nothing."""
+    return str(refusal).partition(" ")[0] in _AWAY
 
 
 class Line:

@@ -13,7 +13,7 @@ from socialflow_core._kit.forks import renew_in_forks
 from socialflow_core.redislink._interface import LinkOptions
 
 from .endpoint import Endpoint
-from .line import Line, entries, pack, pack_command
+from .line import Line, entries, is_away, pack, pack_command
 from .watch import Watch, away, in_background
 
 with requires_extra("redis"):
@@ -39,15 +39,13 @@ class RedisLink:
         options: How long to wait for what.
     """
 
-    on_recovered: Callable[[], None] | None = None
-    """Called in the background each time when the server is back."""
-
     def __init__(self, endpoint: Endpoint, options: LinkOptions | None = None) -> None:
         self._endpoint = endpoint
         self._options = options or LinkOptions()
         self._deadline = self._options.deadline.total_seconds()
+        self._listeners: list[Callable[[], None]] = []
         self._begin()
-        renew_in_forks(self, RedisLink._begin)
+        renew_in_forks(self, RedisLink._begin_in_child)
 
     @classmethod
     def from_url(cls, url: str, options: LinkOptions | None = None) -> Self:
@@ -62,13 +60,19 @@ class RedisLink:
     def _begin(self) -> None:
         """Begin without connections: at first, and in a forked child."""
         self._was_used = False
+        self._is_suspect = False  # whether a connection failed, so that others may have, too
         self._own = threading.local()
         self._lines: weakref.WeakSet[Line] = weakref.WeakSet()
         self._spare: list[Line] = []
         self._era = 0  # lines of an earlier era were made before an outage
         self._lock = threading.Lock()
-        self._watch = Watch(self._probe, self._options.probe_interval)
-        self._watch.on_recovered = self._tell_recovered
+        self._watch = Watch(self._probe, self._options.probe_interval, self._tell_recovered)
+
+    def _begin_in_child(self) -> None:
+        was_closed = self._watch.is_closed
+        self._begin()
+        if was_closed:
+            self._watch.close()
 
     @property
     def is_available(self) -> bool:
@@ -87,9 +91,24 @@ class RedisLink:
                 # Refused before it ran, so sending it again counts nothing twice.
                 reply = line.exchange(pack("EVAL", script, keys, args), begin)
             return entries(reply, 1)[0]
+        except hiredis.ReplyError as error:
+            if not is_away(error):
+                raise away(sent=None) from error
+            self._drop(line)
+            raise away(sent=False) from error
         except (OSError, hiredis.HiredisError) as error:
             self._drop(line)
-            raise away(sent=not isinstance(error, hiredis.ReplyError)) from error
+            raise away(sent=True) from error
+        except BaseException:
+            # A signal's handler, or the end of a greenlet: the reply may still come, and would
+            # be taken for the next call's.
+            self._own.line = None
+            line.close()
+            raise
+
+    def when_recovered(self, tell: Callable[[], None]) -> None:
+        """See `Link.when_recovered`."""
+        self._listeners.append(tell)
 
     def close(self) -> None:
         """See `Link.close`."""
@@ -133,7 +152,7 @@ class RedisLink:
         connecting = in_background(self._connect)
         try:
             return connecting.result(self._deadline)
-        except (OSError, RedisError) as error:
+        except Exception as error:  # a credential provider may raise anything
             connecting.add_done_callback(self._park)
             self._lose(era)
             raise away(sent=False) from error
@@ -151,12 +170,15 @@ class RedisLink:
     def _park(self, connecting: Future[Line]) -> None:
         """Keep a connection that came too late for its caller for the next one."""
         if connecting.exception() is None:
+            line = connecting.result()
             with self._lock:
-                self._spare.append(connecting.result())
+                line.era = self._era
+                self._spare.append(line)
 
     def _drop(self, line: Line) -> None:
         line.close()
         self._own.line = None
+        self._is_suspect = True
         self._lose(line.era)
 
     def _lose(self, era: int) -> None:
@@ -165,7 +187,10 @@ class RedisLink:
             self._watch.lose()
 
     def _probe(self) -> bool:
-        """Try a new connection; if it works, a new era begins with it."""
+        """Try a new connection; if it works, a new era begins with it.
+
+        Unless it was only connecting that took too long: then the old ones are still good.
+        """
         try:
             line = self._connect()
         except (OSError, RedisError):
@@ -177,14 +202,26 @@ class RedisLink:
         if isinstance(reply, Exception):
             line.close()
             return False
+        older: list[Line] = []
         with self._lock:
-            self._era += 1
+            if self._is_suspect:
+                self._is_suspect = False
+                self._era += 1
+                older, self._spare = self._spare, []
             line.era = self._era
-            older, self._spare = self._spare, [line]
+            self._spare.append(line)
         for parked in older:
             parked.close()
         return True
 
     def _tell_recovered(self) -> None:
-        if self.on_recovered is not None:
-            self.on_recovered()
+        try:
+            for tell in self._listeners:
+                tell()
+        finally:
+            # This thread ends now; the connection that it used is the next one's.
+            line: Line | None = getattr(self._own, "line", None)
+            if line is not None:
+                self._own.line = None
+                with self._lock:
+                    self._spare.append(line)

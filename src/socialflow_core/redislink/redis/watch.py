@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncWatch", "Watch", "away", "in_background"]
 
 ResultT = TypeVar("ResultT")
+_LOG = logging.getLogger("socialflow_core.redislink")
 
 
 def away(*, sent: bool | None) -> UnavailableError:
@@ -26,7 +28,10 @@ def away(*, sent: bool | None) -> UnavailableError:
 
 
 def in_background(work: Callable[[], ResultT]) -> Future[ResultT]:
-    """Start *work* on a daemon thread: a process that ends does not wait for Redis."""
+    """Start *work* on a daemon thread: a process that ends does not wait for Redis.
+
+    Where no thread can be started, the future holds an OSError.
+    """
     future: Future[ResultT] = Future()
 
     def run() -> None:
@@ -35,78 +40,112 @@ def in_background(work: Callable[[], ResultT]) -> Future[ResultT]:
         except BaseException as error:  # noqa: BLE001 -- told to whoever asks for the result
             future.set_exception(error)
 
-    threading.Thread(target=run, name="socialflow-redislink", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="socialflow-redislink", daemon=True).start()
+    except RuntimeError as error:  # there are too many, or the interpreter ends
+        future.set_exception(OSError(str(error)))
     return future
 
 
-class Watch:
+class _Circuit:
+    """What both kinds of watch know: whether to ask, and what to say when probing fails."""
+
+    def __init__(self) -> None:
+        self._breaker = Breaker("redis")
+        self._said = False
+        self.is_closed = False
+        """Whether nobody watches any more."""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the server answered when it was last asked."""
+        return self._breaker.state is CircuitState.CLOSED and not self.is_closed
+
+    def _open(self) -> bool:
+        """Open the circuit, unless it is; whether it was this call that did."""
+        if not self.is_available:
+            return False
+        self._said = False
+        self._breaker.open()
+        return True
+
+    def _failed(self, what: str, error: Exception) -> None:
+        # Its class only: what a credential provider says may hold what it provides.
+        if not self._said:
+            self._said = True
+            _LOG.warning("%s failed: %s", what, type(error).__name__)
+
+
+class Watch(_Circuit):
     """For threads.
 
     Args:
         probe: Answers whether the server is back; called on a thread of its own.
         interval: How long to wait before each probe.
+        recovered: Called on that thread when it is.
     """
 
-    on_recovered: Callable[[], None] | None = None
-
-    def __init__(self, probe: Callable[[], bool], interval: timedelta) -> None:
+    def __init__(
+        self, probe: Callable[[], bool], interval: timedelta, recovered: Callable[[], None]
+    ) -> None:
+        super().__init__()
         self._probe = probe
         self._interval = interval.total_seconds()
-        self._breaker = Breaker("redis")
+        self._recovered = recovered
         self._lock = threading.Lock()
-        self._closed = threading.Event()
-
-    @property
-    def is_available(self) -> bool:
-        """Whether the server answered when it was last asked."""
-        return self._breaker.state is CircuitState.CLOSED
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether nobody watches any more."""
-        return self._closed.is_set()
+        self._end = threading.Event()
 
     def lose(self) -> None:
         """The server failed: stop asking and begin to probe, unless that is so already."""
         with self._lock:
-            if not self.is_available or self.is_closed:
+            if not self._open():
                 return
-            self._breaker.open()
-        in_background(self._until_back)
+        in_background(self._until_back).add_done_callback(self._end_probing)
 
     def close(self) -> None:
         """End probing."""
-        self._closed.set()
+        self.is_closed = True
+        self._end.set()
+
+    def _end_probing(self, probing: Future[None]) -> None:
+        if probing.exception() is not None:
+            # No thread could be had, so nobody probes: the next call finds out for itself.
+            self._breaker.close()
 
     def _until_back(self) -> None:
-        while not self._closed.wait(self._interval):
-            if self._probe():
-                self._breaker.close()
-                if self.on_recovered is not None:
-                    self.on_recovered()
-                return
+        while not self._end.wait(self._interval):
+            try:
+                if not self._probe():
+                    continue
+            except Exception as error:  # noqa: BLE001 -- a credential provider may raise anything
+                self._failed("a probe", error)
+                continue
+            self._breaker.close()
+            try:
+                self._recovered()
+            except Exception as error:  # noqa: BLE001 -- the server is back all the same
+                self._failed("telling of the recovery", error)
+            return
 
 
-class AsyncWatch:
+class AsyncWatch(_Circuit):
     """For the tasks of one event loop; see `Watch`."""
 
-    on_recovered: Callable[[], Awaitable[None]] | None = None
-
-    def __init__(self, probe: Callable[[], Awaitable[bool]], interval: timedelta) -> None:
+    def __init__(
+        self,
+        probe: Callable[[], Awaitable[bool]],
+        interval: timedelta,
+        recovered: Callable[[], Awaitable[None]],
+    ) -> None:
+        super().__init__()
         self._probe = probe
         self._interval = interval.total_seconds()
-        self._breaker = Breaker("redis")
+        self._recovered = recovered
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def is_available(self) -> bool:
-        """See `Watch.is_available`."""
-        return self._breaker.state is CircuitState.CLOSED
 
     def lose(self) -> None:
         """See `Watch.lose`."""
-        if self.is_available:
-            self._breaker.open()
+        if self._open():
             self.start(self._until_back())
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -117,6 +156,7 @@ class AsyncWatch:
 
     async def aclose(self) -> None:
         """End probing and whatever else was started."""
+        self.is_closed = True
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()
@@ -125,8 +165,15 @@ class AsyncWatch:
     async def _until_back(self) -> None:
         while True:
             await asyncio.sleep(self._interval)
-            if await self._probe():
-                self._breaker.close()
-                if self.on_recovered is not None:
-                    await self.on_recovered()
-                return
+            try:
+                if not await self._probe():
+                    continue
+            except Exception as error:  # noqa: BLE001 -- as in `Watch`
+                self._failed("a probe", error)
+                continue
+            self._breaker.close()
+            try:
+                await self._recovered()
+            except Exception as error:  # noqa: BLE001 -- as in `Watch`
+                self._failed("telling of the recovery", error)
+            return
