@@ -114,48 +114,37 @@ def timed(server: Valkey, rounds: int) -> list[Row]:
         print(
             f"{name:24}{wall.middle:8.1f} us ({wall.low:.1f} to {wall.high:.1f}), {cpu.middle:6.1f} us CPU"
         )
-    rows = [
-        _row(costs, f"one thread, {strategy.value} / {title}", ours, theirs, goal)
+    return [*_pairs(costs), *_requests(costs)]
+
+
+_NOTHING = "a bare socket asking for nothing"
+_PAIRS = (
+    *(
+        (f"one thread, {strategy.value} / {title}", f"ours {strategy.value}", theirs, goal)
         for theirs, title, goal in (
             ("throttled", "throttled-py fixed window", 0.80),
             ("limits", "limits FixedWindow hit + stats", 0.25),
             ("incr", "redis-py INCR", 0.95),
         )
-        for strategy, ours in ((each, f"ours {each.value}") for each in Strategy)
-    ]
-    rows += [
-        _row(costs, title, ours, theirs, goal)
-        for title, ours, theirs, goal in (
-            (
-                "one thread, a bare socket asking for nothing / throttled-py",
-                "nothing",
-                "throttled",
-                None,
-            ),
-            (
-                "one thread, a bare socket asking for nothing / redis-py INCR",
-                "nothing",
-                "incr",
-                None,
-            ),
-            (
-                "one thread, fixed-window / a bare socket asking for nothing",
-                "ours fixed-window",
-                "nothing",
-                None,
-            ),
-            (
-                "async, a bare socket asking for nothing / throttled-py",
-                "async nothing",
-                "async throttled",
-                None,
-            ),
-            ("async one by one / throttled-py", "async ours", "async throttled", 0.80),
-            ("async, 32 at once / throttled-py", "at once ours", "at once throttled", 0.25),
-            ("async, 32 at once / limits", "at once ours", "at once limits", 0.10),
-            ("denied / throttled-py", "ours denied", "throttled denied", 0.03),
-        )
-    ]
+        for strategy in Strategy
+    ),
+    (f"one thread, {_NOTHING} / throttled-py", "nothing", "throttled", None),
+    (f"one thread, {_NOTHING} / redis-py INCR", "nothing", "incr", None),
+    (f"one thread, fixed-window / {_NOTHING}", "ours fixed-window", "nothing", None),
+    (f"async, {_NOTHING} / throttled-py", "async nothing", "async throttled", None),
+    ("async one by one / throttled-py", "async ours", "async throttled", 0.80),
+    ("async, 32 at once / throttled-py", "at once ours", "at once throttled", 0.25),
+    ("async, 32 at once / limits", "at once ours", "at once limits", 0.10),
+    ("denied / throttled-py", "ours denied", "throttled denied", 0.03),
+)
+
+
+def _pairs(costs: Mapping[str, Sequence[Cost]]) -> list[Row]:
+    return [_row(costs, title, ours, theirs, goal) for title, ours, theirs, goal in _PAIRS]
+
+
+def _requests(costs: Mapping[str, Sequence[Cost]]) -> list[Row]:
+    rows = []
     for bare, peer, goal in (("starlette", "slowapi", 0.25), ("flask", "flask-limiter", 0.35)):
         title = f"added to a {bare.capitalize()} request / {peer}"
         rows.append(_row(costs, title, f"{bare} ours", f"{bare} {peer}", goal, bare=bare))

@@ -161,7 +161,8 @@ def _bases(node: ast.ClassDef) -> list[str]:
 
 
 def _is_protocol(node: ast.ClassDef) -> bool:
-    return "Protocol" in _bases(node)
+    # asyncio has a Protocol, too: there it is a base class for those who hear a transport.
+    return any(ast.unparse(base) in {"Protocol", "typing.Protocol"} for base in node.bases)
 
 
 def _is_error(base: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import threading
 import time
@@ -14,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 import redis.asyncio
-from redis.asyncio.sentinel import SentinelConnectionPool as AsyncSentinelPool
-from redis.sentinel import SentinelConnectionPool
 
 from socialflow_core._kit.errors import UnavailableError
 from socialflow_core.redislink import LinkOptions
@@ -24,15 +21,12 @@ from socialflow_core.testing.poll import wait_until
 from socialflow_core.testing.servers.valkey import Valkey
 from tests.redislink.kit import (
     ADD,
-    ALL,
     ECHO,
     FAST,
     OPTIONS,
     PATIENT,
     AsyncDriver,
     SyncDriver,
-    clients,
-    poll,
 )
 
 if TYPE_CHECKING:
@@ -234,72 +228,6 @@ def test_a_script_that_fails_is_no_outage(link: Driver, valkey: Valkey) -> None:
     assert link.call(ADD, ["good"], [1]) == 1
 
 
-def test_a_closed_link_is_not_available(make_fast: Make, valkey: Valkey) -> None:
-    """It says so itself, in the forked child of its process too."""
-    link = make_fast(valkey.url)
-    link.call(ECHO, [], ["hello"])
-    link.close_link()
-    assert not link.link.is_available
-    if hasattr(link.link, "close"):
-        child = os.fork()
-        if child == 0:
-            os._exit(int(link.link.is_available))
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-def test_an_async_link_can_be_asked_from_anywhere(valkey: Valkey) -> None:
-    """A status page in a thread learns whether any loop lost the server, and makes nothing."""
-    link = AsyncRedisLink.from_url(valkey.url, OPTIONS)
-    assert link.is_available
-
-    async def scene() -> list[bool]:
-        said = [link.is_available]
-        await link.call(ECHO, [], ["hello"])
-        said.append(await asyncio.to_thread(lambda: link.is_available))
-        valkey.freeze()
-        try:
-            with pytest.raises(UnavailableError):
-                await link.call(ECHO, [], ["hello"])
-            said.append(await asyncio.to_thread(lambda: link.is_available))
-        finally:
-            valkey.thaw()
-        await poll(lambda: link.is_available, "the link is back")
-        await link.aclose()
-        return [*said, link.is_available]
-
-    assert asyncio.run(scene()) == [True, True, False, False]
-
-
-def test_a_link_closed_on_one_loop_serves_the_next(valkey: Valkey) -> None:
-    """Closing is about the loop on which it is awaited."""
-    link = AsyncRedisLink.from_url(valkey.url, PATIENT)
-
-    async def scene() -> bytes:
-        reply: bytes = await link.call(ECHO, [], ["hello"])
-        await link.aclose()
-        with pytest.raises(UnavailableError):
-            await link.call(ECHO, [], ["hello"])
-        return reply
-
-    assert [asyncio.run(scene()) for _ in range(2)] == [b"hello"] * 2
-    assert clients(valkey) == 1
-
-
-def test_a_plain_link_that_is_closed_starts_nothing(valkey: Valkey) -> None:
-    """A call that fails after closing begins no probing."""
-
-    async def scene() -> int:
-        driver = ALL["AsyncPlainLink"](valkey.url, OPTIONS)
-        link, client = driver.link, driver.link._client
-        await link.aclose()
-        with pytest.raises(UnavailableError):
-            await link.call(ECHO, [], ["hello"])
-        await client.aclose()
-        return len(asyncio.all_tasks())
-
-    assert asyncio.run(scene()) == 1
-
-
 @pytest.mark.parametrize(
     ("options", "wrong"),
     [
@@ -328,62 +256,3 @@ def test_a_password_that_is_not_encoded_shows_in_no_error(linked: Any, password:
         assert told[1:] == ["None", "None"]
         assert "percent-encoded" in told[0]
         assert "se" not in told[0].replace("percent-encoded", "").replace("user:password", "")
-
-
-class Primary:
-    """What redis-py's pools ask a Sentinel for."""
-
-    def __init__(self, server: Valkey) -> None:
-        self.connection_kwargs: dict[str, Any] = {}
-        self.server = server
-
-    def discover_master(self, name: str) -> tuple[str, int]:
-        """Where the primary is now."""
-        del name
-        return self.server.host, self.server.port
-
-
-class AsyncPrimary(Primary):
-    """The same, awaited."""
-
-    async def discover_master(self, name: str) -> tuple[str, int]:  # type: ignore[override]  # -- see above
-        """Where the primary is now."""
-        return super().discover_master(name)
-
-
-def test_a_failover_is_followed() -> None:
-    """When the old primary turns read-only, the link asks the Sentinel where the new one is."""
-    with Valkey() as old, Valkey() as new:
-        primary = Primary(old)
-        client = redis.Redis(connection_pool=SentinelConnectionPool("main", primary))  # type: ignore[no-untyped-call]  # -- as it is there
-        link = RedisLink.from_client(client, LinkOptions(probe=("SET", "probe", 1)))
-        assert link.call(ADD, ["hits"], [5]) == 5
-        primary.server = new
-        old.command("REPLICAOF", new.host, new.port)
-        with pytest.raises(UnavailableError):
-            link.call(ADD, ["hits"], [1])
-        wait_until(lambda: link.is_available, "the new primary is found")
-        link.call(ADD, ["hits"], [1])
-        assert new.command("GET", "hits") == "1"
-        link.close()
-
-
-def test_an_async_failover_is_followed() -> None:
-    """The same on an event loop."""
-
-    async def scene(old: Valkey, new: Valkey) -> None:
-        primary = AsyncPrimary(old)
-        client = redis.asyncio.Redis(connection_pool=AsyncSentinelPool("main", primary))  # type: ignore[no-untyped-call]  # -- as it is there
-        link = AsyncRedisLink.from_client(client, LinkOptions(probe=("SET", "probe", 1)))
-        assert await link.call(ADD, ["hits"], [5]) == 5
-        primary.server = new
-        old.command("REPLICAOF", new.host, new.port)
-        with pytest.raises(UnavailableError):
-            await link.call(ADD, ["hits"], [1])
-        await poll(lambda: link.is_available, "the new primary is found")
-        await link.call(ADD, ["hits"], [1])
-        assert new.command("GET", "hits") == "1"
-        await link.aclose()
-
-    with Valkey() as old, Valkey() as new:
-        asyncio.run(scene(old, new))
