@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 import redis
+import redis.asyncio
 
-from socialflow_core.ratelimit.redis import RedisRateLimiter
+from socialflow_core.ratelimit.redis import AsyncRedisRateLimiter, RedisRateLimiter
 from socialflow_core.redislink.redis.sync import RedisLink
 from socialflow_core.testing.poll import wait_until
 from socialflow_core.testing.servers.valkey import Valkey
@@ -51,6 +53,19 @@ def test_a_full_server_is_away_until_it_has_room(
         wait_until(lambda: limiter.is_available, "it has room")
         wait_until(lambda: told() == ["degraded", "recovered"], "that is told, too")
         limiter.close()
+
+
+def test_an_async_client_lends_its_way(valkey: Valkey) -> None:
+    """The limiter goes where the client goes, on a connection of its own."""
+
+    async def scene() -> str:
+        async with redis.asyncio.Redis.from_url(valkey.url) as client:
+            limiter = AsyncRedisRateLimiter.from_client(client, deadline=PATIENT)
+            decision = await limiter.hit("alice", LOGIN)
+            await limiter.aclose()
+            return decision.source
+
+    assert asyncio.run(scene()) == "redis"
 
 
 def test_it_needs_no_key_but_its_own() -> None:

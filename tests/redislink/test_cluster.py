@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from socialflow_core._kit.errors import UnavailableError
+from socialflow_core.ratelimit import Limit, Rate
+from socialflow_core.ratelimit.redis import AsyncRedisRateLimiter, RedisRateLimiter
 from socialflow_core.redislink.redis.plain import AsyncPlainLink, PlainLink
 from socialflow_core.testing.poll import wait_until
 from socialflow_core.testing.servers.valkey_cluster import ValkeyCluster
@@ -70,6 +73,29 @@ def test_the_same_for_event_loops(cluster: ValkeyCluster) -> None:
             with pytest.raises(ValueError, match="hash tag"):
                 await link.call(TOTAL, ["a:{one}", "b:{another}"], [])
             await link.aclose()
+
+    asyncio.run(scene())
+
+
+_DAILY, _BURST = (Limit(name, Rate.parse("10/h")) for name in ("daily", "burst"))
+_BOUND = timedelta(milliseconds=200)
+
+
+def test_limits_of_one_hit_are_judged_together(cluster: ValkeyCluster) -> None:
+    """On whatever node its key lives, all or nothing, in sync and async code alike."""
+    with _client(cluster) as client:
+        limiter = RedisRateLimiter.from_cluster(client, deadline=_BOUND)
+        for user in _USERS:
+            assert [part.remaining for part in limiter.hit(user, _DAILY, _BURST).each] == [9, 9]
+        limiter.close()
+
+    async def scene() -> None:
+        async with _async_client(cluster) as client:
+            limiter = AsyncRedisRateLimiter.from_cluster(client, deadline=_BOUND)
+            for user in _USERS:
+                decision = await limiter.hit(user, _DAILY, _BURST)
+                assert [part.remaining for part in decision.each] == [8, 8]
+            await limiter.aclose()
 
     asyncio.run(scene())
 
