@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).parents[1]
 _SERVERS = {"asgi": "Starlette on uvicorn", "wsgi": "Flask on gunicorn"}
+_CHECKS = {"auth": "tokens", "ratelimit": "rate limits"}
 _START = _STOP = 20.0  # seconds that a service may take
 _SMOKE = 60.0
 
@@ -73,19 +74,26 @@ def _config_check(environ: dict[str, str], folder: str) -> Row:
 
 
 def _round(server: str, environ: dict[str, str], folder: str) -> Iterator[Row]:
+    """Try the service once for each check: counts in memory end with it, and they count."""
     name = _SERVERS[server]
-    _heading(f"{name}: python -m examples.service --server {server}")
+    for check, about in _CHECKS.items():
+        _heading(f"{name}: python -m examples.service --server {server}, smoke {check}")
+        yield from _try(server, check, f"{name}, {about}", environ, folder)
+
+
+def _try(server: str, check: str, name: str, environ: dict[str, str], folder: str) -> Iterator[Row]:
     with _service(server, environ, folder) as (process, port, log):
         began = time.monotonic()
         up = _comes_up(process, port)
-        yield Row(name, f"up after {time.monotonic() - began:.1f} s" if up else "not up", up)
-        smoke = ("socialflow_core.cli", "smoke", "ratelimit", f"http://127.0.0.1:{port}")
+        took = f"up after {time.monotonic() - began:.1f} s" if up else "not up"
+        smoke = ("socialflow_core.cli", "smoke", check, f"http://127.0.0.1:{port}")
         done = _run(smoke, environ, folder)
         result = done.stdout.rpartition("=== Results: ")[2].partition(" ===")[0]
-        yield Row(f"{name}, rate limits", result, done.returncode == 0)
         code = _stopped(process)
+        fine = up and done.returncode == 0
+        yield Row(name, f"{took}, {result or 'no result'}", fine)
         yield Row(f"{name}, SIGTERM", f"exit code {code}", code == 0)
-        if not (up and done.returncode == 0 and code == 0):
+        if not (fine and code == 0):
             _heading(f"{name}: its log")
             log.seek(0)
             print(log.read())

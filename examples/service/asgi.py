@@ -13,15 +13,21 @@ from starlette.routing import Route as StarletteRoute
 
 from examples.asgi.rate_limit import RateLimitMiddleware
 from examples.service.counters import Counters
-from examples.service.endpoints import MOST_BODY, Endpoints, Request, Response, Route
+from examples.service.endpoints import MOST_BODY, Endpoints, Summary
 from examples.service.limits import rate_limits
+from examples.service.signing_in import Doors
+from examples.service.steps import Request, Response, Route, acarried_out
 from socialflow_core.wiring import Core
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
     from starlette.requests import Request as StarletteRequest
 
     from examples.asgi.rate_limit import App
     from examples.service.accounts import Accounts
+    from socialflow_core.cache import Cached
     from socialflow_core.config.settings import Settings
 
 __all__ = ["application", "serve"]
@@ -30,7 +36,18 @@ __all__ = ["application", "serve"]
 def application(core: Core, accounts: Accounts) -> App:
     """The whole application, its limits outermost."""
     counters = Counters()
-    endpoints = Endpoints(accounts, core.report, counters)
+
+    async def remember(key: str, work: Callable[[], Summary], ttl: timedelta) -> Cached[Summary]:
+        return await core.async_cache.lookup(key, lambda: asyncio.to_thread(work), ttl=ttl)
+
+    endpoints = Endpoints(
+        accounts=accounts,
+        doors=Doors(core.async_sessions, core.async_token_verifier),
+        remember=remember,
+        report=core.report,
+        counters=counters,
+        secure=core.settings.service.app_env == "production",
+    )
 
     async def failed(_: StarletteRequest, error: Exception) -> StarletteResponse:
         if not isinstance(error, HTTPException):
@@ -78,10 +95,14 @@ def _route(endpoints: Endpoints, route: Route) -> StarletteRoute:
             body += chunk
             if len(body) > MOST_BODY:
                 raise HTTPException(413)
-        return _sent(endpoints.answer(route, Request(request.headers, body)))
+        asked = Request(request.headers, body)
+        return _sent(await acarried_out(endpoints.answer(route, asked)))
 
     return StarletteRoute(route.path, answer, methods=[route.method])
 
 
 def _sent(response: Response) -> StarletteResponse:
-    return StarletteResponse(response.body, response.status, dict(response.headers))
+    answer = StarletteResponse(response.body, response.status)
+    for name, value in response.headers:
+        answer.headers.append(name, value)
+    return answer

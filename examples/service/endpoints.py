@@ -1,59 +1,38 @@
 """What the service answers, whichever server and framework it runs under.
 
-An endpoint is a function of a `Request`; `Endpoints.routes` is the table that both
-frameworks are given. Nothing here does I/O.
+An endpoint is a flow, see `steps`; `Endpoints.routes` is the table that both frameworks are
+given. Nothing here does I/O.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, TypeAlias
 
+from examples.service.signing_in import Doors, SigningIn, answered
+from examples.service.steps import Call, Request, Response, Route, Steps, failure, in_json
 from socialflow_core import __version__
+from socialflow_core.cache import TTLS, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable
+    from datetime import timedelta
 
     from examples.service.accounts import Accounts
     from examples.service.counters import Counters
+    from socialflow_core.auth import Claims
+    from socialflow_core.cache import Cached
     from socialflow_core.wiring import Capability
 
-__all__ = ["MOST_BODY", "Endpoints", "Request", "Response", "Route"]
+__all__ = ["MOST_BODY", "Endpoints", "Remember", "Summary"]
+
+Summary: TypeAlias = dict[str, int]
+Remember: TypeAlias = "Callable[[str, Callable[[], Summary], timedelta], Cached[Summary] | Awaitable[Cached[Summary]]]"
+"""A key, how to work the value out, and how long to keep it."""
 
 MOST_BODY = 1_048_576
 """Bytes of a request's body that are read before it is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request, as far as the endpoints care; names of headers are in lower case."""
-
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def token(self) -> str:
-        """The bearer token, empty if there is none."""
-        scheme, _, token = self.headers.get("authorization", "").partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else ""
-
-
-class Response(NamedTuple):
-    """An answer to send."""
-
-    status: int
-    body: bytes
-    headers: tuple[tuple[str, str], ...]
-
-
-class Route(NamedTuple):
-    """Where an endpoint is found."""
-
-    method: str
-    path: str
-    endpoint: Callable[[Request], Response]
 
 
 class Endpoints:
@@ -61,19 +40,27 @@ class Endpoints:
 
     Args:
         accounts: Who may log in.
+        doors: What makes and knows tokens.
+        remember: Answers what was worked out before, or works it out: key, how, how long.
         report: Tells what the service can do at the moment.
         counters: What `/metrics` shows.
+        secure: Whether cookies travel by HTTPS alone.
     """
 
     def __init__(
         self,
+        *,
         accounts: Accounts,
+        doors: Doors,
+        remember: Remember,
         report: Callable[[], tuple[Capability, ...]],
         counters: Counters,
+        secure: bool,
     ) -> None:
-        self._accounts = accounts
+        self._remember = remember
         self._report = report
         self._counters = counters
+        signing_in = SigningIn(accounts, doors, secure=secure)
         self.routes = (
             Route("GET", "/", self._index),
             Route("GET", "/health", self._health),
@@ -81,81 +68,71 @@ class Endpoints:
             Route("GET", "/ready", self._live),
             Route("GET", "/metrics", self._metrics),
             Route("GET", "/api/health", self._health),
-            Route("POST", "/api/auth/login", self._login),
-            Route("GET", "/api/auth/me", self._me),
-            Route("POST", "/api/ai/analyze-image", self._without("No AI provider configured")),
-            Route("POST", "/api/translation", self._without("No translation provider available")),
-            Route("POST", "/api/tts", self._without("No TTS provider configured")),
+            *signing_in.routes,
+            Route("GET", "/api/analytics/summary", signing_in.guarded(self._summary)),
+            *(
+                Route("POST", path, signing_in.guarded(_without(message)))
+                for path, message in (
+                    ("/api/ai/analyze-image", "No AI provider configured"),
+                    ("/api/translation", "No translation provider available"),
+                    ("/api/tts", "No TTS provider configured"),
+                )
+            ),
         )
 
-    def answer(self, route: Route, request: Request) -> Response:
+    def answer(self, route: Route, request: Request) -> Steps:
         """Answer a request that has been routed."""
-        return self._counted(route.path, route.endpoint(request))
+        response = yield from answered(route.endpoint(request))
+        return self._counted(route.path, response)
 
     def error(self, status: int, headers: tuple[tuple[str, str], ...] = ()) -> Response:
         """Answer for a framework that found no route, or refused the request itself."""
-        return self._counted("none", _failure(status, headers=headers))
+        return self._counted("none", failure(status, headers=headers))
 
     def _counted(self, path: str, response: Response) -> Response:
         self._counters.add("http_requests_total", route=path, status=str(response.status))
         return response
 
-    def _index(self, _: Request) -> Response:
+    def _index(self, _: Request) -> Steps:
+        yield from ()
         endpoints = [f"{route.method} {route.path}" for route in self.routes]
-        return _json({"service": "reference", "version": __version__, "endpoints": endpoints})
+        return in_json({"service": "reference", "version": __version__, "endpoints": endpoints})
 
-    def _live(self, _: Request) -> Response:
-        return _json({"status": "ok"})
+    def _live(self, _: Request) -> Steps:
+        yield from ()
+        return in_json({"status": "ok"})
 
-    def _health(self, _: Request) -> Response:
+    def _health(self, _: Request) -> Steps:
+        yield from ()
         report = [asdict(capability) for capability in self._report()]
         lost = any(capability["state"] == "degraded" for capability in report)
-        return _json({"status": "degraded" if lost else "ok", "capabilities": report})
+        return in_json({"status": "degraded" if lost else "ok", "capabilities": report})
 
-    def _metrics(self, _: Request) -> Response:
+    def _metrics(self, _: Request) -> Steps:
+        yield from ()
         text = self._counters.text().encode()
         return Response(200, text, (("Content-Type", "text/plain; version=0.0.4; charset=utf-8"),))
 
-    def _login(self, request: Request) -> Response:
-        told = _object(request.body)
-        email, password = told.get("email"), told.get("password")
-        if not (isinstance(email, str) and isinstance(password, str)):
-            return _failure(400, "The body must be JSON with email and password.")
-        token = self._accounts.login(email, password)
-        if token is None:
-            return _failure(401, "Wrong email or password.")
-        return _json({"success": True, "token": token})
-
-    def _me(self, request: Request) -> Response:
-        user = self._accounts.user(request.token)
-        return _json({"success": True, "email": user}) if user else _failure(401)
-
-    def _without(self, message: str) -> Callable[[Request], Response]:
-        """An endpoint behind the token whose provider is not there."""
-
-        def endpoint(request: Request) -> Response:
-            known = self._accounts.user(request.token)
-            return _failure(503, message) if known else _failure(401)
-
-        return endpoint
+    def _summary(self, _: Request, claims: Claims) -> Steps:
+        """Something that takes long to work out, kept for each user for a minute."""
+        key = key_of("summary", claims.subject)
+        found: Cached[Summary] = yield Call(
+            lambda: self._remember(key, _worked_out, TTLS["analytics"])
+        )
+        told = {**found.value, "source": found.source, "age": found.age.total_seconds()}
+        return in_json({"success": True, "degraded": found.degraded, "summary": told})
 
 
-def _object(body: bytes) -> dict[str, object]:
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return told if isinstance(told, dict) else {}
+def _worked_out() -> Summary:
+    return {"workedOutAt": int(time.time())}
 
 
-def _json(told: object, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
-    body = json.dumps(told, separators=(",", ":")).encode()
-    return Response(status, body, (("Content-Type", "application/json"), *headers))
+def _without(message: str) -> Callable[[Request, Claims], Steps]:
+    """An endpoint whose provider is not there."""
 
+    def endpoint(_: Request, claims: Claims) -> Steps:
+        del claims
+        yield from ()
+        return failure(503, message)
 
-def _failure(status: int, message: str = "", headers: tuple[tuple[str, str], ...] = ()) -> Response:
-    known = HTTPStatus(status)
-    told = {"success": False, "code": known.name, "message": message or f"{known.phrase}."}
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers = (*headers, ("WWW-Authenticate", "Bearer"))
-    return _json(told, status, headers)
+    return endpoint

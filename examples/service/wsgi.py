@@ -10,16 +10,20 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  #
 from werkzeug.exceptions import HTTPException
 
 from examples.service.counters import Counters
-from examples.service.endpoints import MOST_BODY, Endpoints, Request, Response, Route
+from examples.service.endpoints import MOST_BODY, Endpoints, Summary
 from examples.service.limits import rate_limits
+from examples.service.signing_in import Doors
+from examples.service.steps import Request, Response, Route, carried_out
 from examples.wsgi.rate_limit import RateLimitMiddleware
 from socialflow_core.wiring import Core
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import timedelta
     from wsgiref.types import WSGIApplication
 
     from examples.service.accounts import Accounts
+    from socialflow_core.cache import Cached
     from socialflow_core.config.settings import Settings
 
 __all__ = ["application", "serve"]
@@ -28,7 +32,18 @@ __all__ = ["application", "serve"]
 def application(core: Core, accounts: Accounts) -> WSGIApplication:
     """The whole application, its limits outermost."""
     counters = Counters()
-    endpoints = Endpoints(accounts, core.report, counters)
+
+    def remember(key: str, work: Callable[[], Summary], ttl: timedelta) -> Cached[Summary]:
+        return core.cache.lookup(key, work, ttl=ttl)
+
+    endpoints = Endpoints(
+        accounts=accounts,
+        doors=Doors(core.sessions, core.token_verifier),
+        remember=remember,
+        report=core.report,
+        counters=counters,
+        secure=core.settings.service.app_env == "production",
+    )
     app = flask.Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_BODY
     # A path is what it is: //health is not /health, under Starlette either.
@@ -93,7 +108,7 @@ def _view(endpoints: Endpoints, route: Route) -> Callable[[], flask.Response]:
     def answer() -> flask.Response:
         headers = {name.lower(): value for name, value in flask.request.headers.items()}
         request = Request(headers, flask.request.get_data())
-        return _sent(endpoints.answer(route, request))
+        return _sent(carried_out(endpoints.answer(route, request)))
 
     return answer
 

@@ -73,7 +73,7 @@ def test_a_token_opens_what_has_no_provider(twin: Twin) -> None:
         answer = server(path, "POST", b"x", Authorization=f"bearer {token}")
         assert (answer.status, json.loads(answer.body)["success"]) == (503, False)
     me = server("/api/auth/me", Authorization=f"Bearer {token}")
-    assert json.loads(me.body) == {"success": True, "email": "demo@example.com"}
+    assert json.loads(me.body)["email"] == "demo@example.com"
 
 
 def test_the_rest_of_the_api_shares_the_general_tier(twin: Twin) -> None:
@@ -179,11 +179,13 @@ def test_metrics_are_counted_and_readable(twin: Twin) -> None:
     assert 'rate_limit_decisions_total{limit="auth",allowed="false"} 1' in lines
 
 
-def test_a_new_login_ends_the_old_one(twin: Twin) -> None:
-    """One token a user, so that logins cannot fill the memory."""
+def test_a_token_is_shown_as_a_bearer_token(twin: Twin) -> None:
+    """Nothing else opens, and who shows nothing is told what is wanted."""
     server, _ = twin
-    old, new = login(twin), login(twin)
-    assert server("/api/auth/me", Authorization=f"Bearer {old}").status == 401
-    assert server("/api/auth/me", Authorization=f"Bearer {new}").status == 200
-    assert server("/api/auth/me", Authorization=f"Basic {new}").status == 401
-    assert server("/api/auth/me", Authorization="Bearer").status == 401
+    token = login(twin)
+    assert server("/api/auth/me", Authorization=f"Bearer {token}").status == 200
+    for shown in (f"Basic {token}", "Bearer", f"Bearer {token[:-2]}"):
+        answer = server("/api/auth/me", Authorization=shown)
+        assert answer.status == 401
+        told = {name.lower(): value for name, value in answer.headers}
+        assert told["www-authenticate"].startswith("Bearer")

@@ -171,9 +171,10 @@ def test_the_demo_passes_whatever_this_shell_has_set(tmp_path: Path) -> None:
         out, err = process.communicate(timeout=100)
     assert (process.returncode, err) == (0, "")
     table = out.rpartition("Results\n-------\n")[2].splitlines()
-    assert [line.rpartition("  ")[2] for line in table[:7]] == ["passed"] * 7
+    assert [line.rpartition("  ")[2] for line in table[:9]] == ["passed"] * 9
     assert table[-1] == "Everything passed."
     assert out.count("=== Results: 3 passed, 0 failed ===") == 2
+    assert out.count("after logout the same token is refused") == 2
 
 
 def test_a_demo_that_fails_says_so_and_shows_why(
@@ -184,7 +185,7 @@ def test_a_demo_that_fails_says_so_and_shows_why(
     assert demo.main() == 1
     out = capsys.readouterr().out
     assert "invalid choice: 'none'" in out
-    assert re.search(r"^No such server +not up +FAILED$", out, re.MULTILINE)
+    assert re.search(r"^No such server, tokens +not up, failed +FAILED$", out, re.MULTILINE)
     assert out.endswith("Not everything passed.\n")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -38,6 +38,8 @@ class Request:
     method: str
     path: str
     body: bytes = b""
+    token: str = field(default="", repr=False)
+    """Sent as a bearer token, if there is one."""
 
 
 Effects: TypeAlias = Request | Sleep | Now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import secrets
 import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple, assert_never
@@ -16,6 +17,7 @@ from socialflow_core._kit.flow import Now, Sleep, run
 from socialflow_core._kit.grammar import GrammarError, parse_duration
 
 from ._smoke import TIERS, Check, Effects, Request, Tier, check, ordinal, until_it_answers
+from ._smoke_auth import STEPS, life
 from ._smoke_contract import Response
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ _MOST_BODY = 65_536
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `smoke ratelimit`."""
+    """Add `smoke ratelimit` and `smoke auth`."""
     smoke = commands.add_parser("smoke", help="try a running service from outside")
     checks = smoke.add_subparsers(metavar="check", required=True)
     ratelimit = checks.add_parser(
@@ -38,22 +40,32 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         " redirects), and checks that only the last of each is refused, and how.",
         epilog="The requests count: a run within the window of another sees an early 429.",
     )
-    ratelimit.add_argument(
-        "target",
-        metavar="URL",
-        nargs="?",
-        type=_target,
-        default="http://localhost:3001",
-        help="where the service listens (default: %(default)s)",
-    )
-    ratelimit.add_argument(
-        "--wait",
-        metavar="DURATION",
-        type=_duration,
-        help="let the server take so long to answer at all, such as 30s",
-    )
-    ratelimit.add_argument("--json", action="store_true", help="print the result as JSON")
     ratelimit.set_defaults(run=_ratelimit)
+    auth = checks.add_parser(
+        "auth",
+        help="see that tokens open, and that after logout they do not",
+        description="Registers an account of its own, logs it in, refreshes, logs it out, and"
+        " checks that the same token is refused then. It sends 9 requests to /api/auth.",
+        epilog="With --email an account is used that is there; its password is read from stdin.",
+    )
+    auth.add_argument("--email", help="an account that is there, instead of a new one")
+    auth.set_defaults(run=_auth)
+    for each in (ratelimit, auth):
+        each.add_argument(
+            "target",
+            metavar="URL",
+            nargs="?",
+            type=_target,
+            default="http://localhost:3001",
+            help="where the service listens (default: %(default)s)",
+        )
+        each.add_argument(
+            "--wait",
+            metavar="DURATION",
+            type=_duration,
+            help="let the server take so long to answer at all, such as 30s",
+        )
+        each.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 class _Target(NamedTuple):
@@ -91,6 +103,8 @@ class _Target(NamedTuple):
             "Content-Type": "application/json",
             "User-Agent": f"socialflow-core/{__version__}",
         }
+        if request.token:
+            headers["Authorization"] = f"Bearer {request.token}"
         try:
             connection.request(request.method, self.base + request.path, request.body, headers)
             answer = connection.getresponse()
@@ -136,6 +150,28 @@ def _ratelimit(arguments: argparse.Namespace) -> int:
         told = {"url": str(target), **counts, "checks": [_record(each) for each in done]}
         _say(json.dumps(told, indent=2))
     return 1 if failed else 0
+
+
+def _auth(arguments: argparse.Namespace) -> int:
+    target: _Target = arguments.target
+    say = _nothing if arguments.json else _say
+    say(f"=== Token Tests against {target} ===")
+    if arguments.wait is not None:
+        run(until_it_answers(arguments.wait), target.perform)
+    if arguments.email:
+        email, password = arguments.email, sys.stdin.readline().rstrip("\r\n")
+    else:
+        email = f"smoke-{secrets.token_hex(8)}@example.invalid"
+        password = secrets.token_urlsafe(16)
+    done = run(life(email, password, register=not arguments.email), target.perform)
+    for step in done:
+        say(f"{'✗' if step.faults else '✓'} {step.what}", *(f"    {each}" for each in step.faults))
+    passed = done[-1].what == STEPS[-1].what and not done[-1].faults
+    say(f"=== Results: {'passed' if passed else 'failed'} ===")
+    if arguments.json:
+        told = {"url": str(target), "passed": passed, "steps": [each._asdict() for each in done]}
+        _say(json.dumps(told, indent=2))
+    return 0 if passed else 1
 
 
 def _title(tier: Tier) -> str:

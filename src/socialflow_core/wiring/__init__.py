@@ -12,6 +12,7 @@ where settings become blocks, and where a block meets another.
 """
 
 from .capability import Capability
-from .core import Core, Tiers
+from .core import Core, Own
+from .rate_limits import Tiers
 
-__all__ = ["Capability", "Core", "Tiers"]
+__all__ = ["Capability", "Core", "Own", "Tiers"]

@@ -1,0 +1,121 @@
+"""What an endpoint is asked, what it answers, and how it reaches what it needs.
+
+An endpoint is a flow: it yields what it wants done, and the server that it runs under does
+that, on its event loop or in its thread. So it is written once for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+
+from socialflow_core._kit.flow import Call, Flow, arun, run
+
+__all__ = [
+    "Call",
+    "Endpoint",
+    "Request",
+    "Response",
+    "Route",
+    "Steps",
+    "Work",
+    "acarried_out",
+    "carried_out",
+    "failure",
+    "in_json",
+]
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request, as far as the endpoints care; names of headers are in lower case."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def token(self) -> str:
+        """The bearer token, or else that of the cookie; empty if there is none."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else self.cookie("access_token")
+
+    def cookie(self, name: str) -> str:
+        """The value of a cookie, empty if there is none."""
+        for pair in self.headers.get("cookie", "").split(";"):
+            key, _, value = pair.strip().partition("=")
+            if key == name:
+                return value
+        return ""
+
+    @property
+    def told(self) -> dict[str, object]:
+        """What the body says, if that is a JSON object; else nothing."""
+        try:
+            told = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return told if isinstance(told, dict) else {}
+
+
+class Response(NamedTuple):
+    """An answer to send."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Generic[ResultT]):
+    """Do something that takes a processor for a while; answered with what it returns."""
+
+    function: Callable[[], ResultT]
+
+
+Steps: TypeAlias = Flow[Call[Any] | Work[Any], Response]
+Endpoint: TypeAlias = Callable[[Request], Steps]
+
+
+class Route(NamedTuple):
+    """Where an endpoint is found."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+
+
+def carried_out(steps: Steps) -> Response:
+    """The answer, in this thread."""
+    return run(steps, lambda effect: effect.function())
+
+
+async def acarried_out(steps: Steps) -> Response:
+    """The answer, on this event loop; work goes to a thread."""
+
+    async def perform(effect: Call[Any] | Work[Any]) -> object:
+        if isinstance(effect, Work):
+            return await asyncio.to_thread(effect.function)
+        answer = effect.function()
+        return await answer if inspect.isawaitable(answer) else answer
+
+    return await arun(steps, perform)
+
+
+def in_json(told: object, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
+    """An answer in JSON."""
+    body = json.dumps(told, separators=(",", ":")).encode()
+    return Response(status, body, (("Content-Type", "application/json"), *headers))
+
+
+def failure(status: int, message: str = "", headers: tuple[tuple[str, str], ...] = ()) -> Response:
+    """An answer that says what is wrong, in the one form that all failures have."""
+    known = HTTPStatus(status)
+    told = {"success": False, "code": known.name, "message": message or f"{known.phrase}."}
+    return in_json(told, status, headers)

@@ -1,0 +1,145 @@
+"""Accounts of the reference service, under both frameworks: tokens, cookies, and what is kept."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from http.cookies import SimpleCookie
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from examples.service import asgi, wsgi
+from examples.service.accounts import Accounts
+from examples.service.development import generated_values
+from socialflow_core.config.settings import load
+from socialflow_core.wiring import Core
+from tests.examples.loopback import served, served_wsgi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.examples.loopback import Answer, Server
+
+ANN = {"email": "ann@example.com", "password": "a good password"}
+
+
+class Place(NamedTuple):
+    """The service somewhere, and somebody who is known there."""
+
+    server: Server
+
+    def post(self, what: str, told: object, **headers: str) -> Answer:
+        """Send JSON to an endpoint of `/api/auth`."""
+        body = json.dumps(told).encode()
+        return self.server(f"/api/auth/{what}", method="POST", body=body, **headers)
+
+    def me(self, **headers: str) -> int:
+        """The status of asking who one is."""
+        return self.server("/api/auth/me", "GET", None, **headers).status
+
+
+@contextmanager
+def started(kind: str) -> Iterator[Place]:
+    """The service, with its limits out of the way."""
+    values = generated_values() | {"RATE_LIMIT_AUTH": "1000/1m"}
+    with Core(load(environ=values, env_file=None)) as core:
+        if kind == "asgi":
+            serving = served(asgi.application(core, Accounts()))
+        else:
+            serving = served_wsgi(wsgi.application(core, Accounts()))
+        with serving as server:
+            yield Place(server)
+
+
+@pytest.fixture(params=["asgi", "wsgi"])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """The service under either framework, with Ann registered."""
+    with started(request.param) as place:
+        assert place.post("register", ANN).status == 201
+        yield place
+
+
+def told(answer: Answer) -> dict[str, str]:
+    """What an answer says."""
+    said = json.loads(answer.body)
+    assert isinstance(said, dict)
+    return said
+
+
+def cookies(answer: Answer) -> dict[str, str]:
+    """The cookies that an answer sets, by name."""
+    jar: SimpleCookie = SimpleCookie()
+    for name, value in answer.headers:
+        if name.lower() == "set-cookie":
+            jar.load(value)
+            assert jar[value.partition("=")[0]]["httponly"]
+            assert jar[value.partition("=")[0]]["samesite"] == "Strict"
+    return {name: morsel.value for name, morsel in jar.items()}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"email": "no address", "password": "a good password"},
+        {"email": "bob@example.com", "password": "short"},
+        {"email": "ann@example.com", "password": "another password"},
+        {"email": "bob@example.com"},
+    ],
+)
+def test_who_cannot_register_is_told_why(place: Place, wrong: dict[str, str]) -> None:
+    """No address, a short password, an account that is there, nothing at all."""
+    answer = place.post("register", wrong)
+    assert (answer.status, told(answer)["code"]) == (400, "BAD_REQUEST")
+    assert told(answer)["message"]
+
+
+def test_a_refresh_token_is_good_once(place: Place) -> None:
+    """Its successor is; shown again after that, it ends the session of whoever stole it."""
+    first = told(place.post("login", ANN))
+    second = told(place.post("refresh", {"refreshToken": first["refreshToken"]}))
+    assert place.me(Authorization=f"Bearer {second['token']}") == 200
+    third = told(place.post("refresh", {"refreshToken": second["refreshToken"]}))
+    again = place.post("refresh", {"refreshToken": first["refreshToken"]})
+    assert again.status == 401
+    assert place.me(Authorization=f"Bearer {third['token']}") == 401
+
+
+def test_cookies_do_what_headers_do(place: Place) -> None:
+    """For a browser: two cookies that scripts cannot read, renewed, and taken away."""
+    first = cookies(place.post("login", ANN | {"cookies": True}))
+    assert place.me(Cookie=f"access_token={first['access_token']}") == 200
+    shown = f"a=b; refresh_token={first['refresh_token']}"
+    second = cookies(place.post("refresh", {}, Cookie=shown))
+    assert second["refresh_token"] != first["refresh_token"]
+    assert place.me(Cookie=f"access_token={second['access_token']}") == 200
+    gone = place.post("logout", {}, Cookie=f"access_token={second['access_token']}")
+    assert cookies(gone) == {"access_token": "", "refresh_token": ""}
+    assert place.me(Cookie=f"access_token={second['access_token']}") == 401
+
+
+def test_sessions_are_listed_by_device(place: Place) -> None:
+    """Each login is one, with the name of what logged in."""
+    tokens = [
+        told(place.post("login", ANN, User_Agent=name))["token"] for name in ("phone", "desk")
+    ]
+    answer = place.server("/api/auth/sessions", Authorization=f"Bearer {tokens[1]}")
+    listed = json.loads(answer.body)["sessions"]
+    assert {(each["name"], each["current"]) for each in listed} == {
+        ("phone", False),
+        ("desk", True),
+    }
+
+
+def test_what_took_long_is_kept_for_each_user(place: Place) -> None:
+    """The second answer is the first one, from memory."""
+    token = told(place.post("login", ANN))["token"]
+    first, second = (
+        json.loads(place.server("/api/analytics/summary", Authorization=f"Bearer {token}").body)[
+            "summary"
+        ]
+        for _ in range(2)
+    )
+    assert (first["source"], second["source"]) == ("computed", "memory")
+    assert first["workedOutAt"] == second["workedOutAt"]
+    assert place.server("/api/analytics/summary").status == 401
