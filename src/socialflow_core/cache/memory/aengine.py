@@ -1,0 +1,288 @@
+"""A cache over any store, for event loops: `socialflow_core.cache._flow`, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, assert_never
+
+from socialflow_core._kit.errors import UnavailableError
+from socialflow_core._kit.flow import Sleep, arun
+from socialflow_core._kit.observe import count
+from socialflow_core.cache._core import check_key, checked_tags
+from socialflow_core.cache._flow import (
+    Compute,
+    Read,
+    Refresh,
+    Release,
+    Write,
+    alone,
+    fetch,
+    recompute,
+    settled,
+)
+from socialflow_core.cache._interface import DEFAULT_POLICY
+
+from .flights import AsyncFlight, computing, refuse_circle
+from .front import is_good_for_others
+from .table import UNREAD
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from socialflow_core.cache._core import Ask
+    from socialflow_core.cache._flow import Effect, Outcome
+    from socialflow_core.cache._interface import Cached, Codec, Policy, Ttl
+    from socialflow_core.cache._stored import AsyncStore, Query, Reply
+
+    from .flights import Place
+    from .front import Front
+
+__all__ = ["AsyncEngine"]
+
+ValueT = TypeVar("ValueT")
+_Compute: TypeAlias = "Callable[[], Awaitable[Any]]"
+
+
+class _Here:
+    """What one event loop has under way."""
+
+    def __init__(self) -> None:
+        self.flights: dict[Place, AsyncFlight] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.releases: set[asyncio.Task[None]] = set()
+
+    def ended(self, place: Place, flight: AsyncFlight) -> bool:
+        """Its task is over; whether that was cancelled before it began, and did nothing."""
+        if self.flights.get(place) is not flight:
+            return False
+        del self.flights[place]
+        flight.land(asyncio.CancelledError())
+        return True
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run *work* in a task of its own."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)  # a loop holds its tasks weakly
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+
+class AsyncEngine:
+    """See `AsyncCache`. Usable from several event loops; each computes for itself."""
+
+    def __init__(self, store: AsyncStore, front: Front) -> None:
+        self._store = store
+        self._front = front
+        self._codec = front.codec
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Here] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    async def get_or_compute(
+        self,
+        key: str,
+        compute: Callable[[], Awaitable[ValueT]],
+        /,
+        *,
+        ttl: Ttl[ValueT],
+        tags: tuple[str, ...] = (),
+        codec: Codec[ValueT] | None = None,
+        policy: Policy = DEFAULT_POLICY,
+    ) -> ValueT:
+        """See `Cache.get_or_compute`."""
+        held = self._front.sure(key, tags, codec)
+        if held is not None:
+            if held.value is not UNREAD:
+                return held.value  # type: ignore[no-any-return]  # -- as the codec decoded it
+            return (codec or self._codec).decode(held.payload)
+        ask = self._front.ask(key, ttl, tags, codec, policy)
+        outcome = await self._fetch(ask, compute, tags)
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.value  # type: ignore[no-any-return]  # -- as above
+
+    async def lookup(
+        self,
+        key: str,
+        compute: Callable[[], Awaitable[ValueT]],
+        /,
+        *,
+        ttl: Ttl[ValueT],
+        tags: tuple[str, ...] = (),
+        codec: Codec[ValueT] | None = None,
+        policy: Policy = DEFAULT_POLICY,
+    ) -> Cached[ValueT]:
+        """See `Cache.lookup`."""
+        held = self._front.sure(key, tags, codec)
+        if held is not None:
+            return self._front.cached(held, codec)
+        ask = self._front.ask(key, ttl, tags, codec, policy)
+        return self._front.handed_out(await self._fetch(ask, compute, tags))
+
+    async def invalidate(self, *keys: str) -> bool:
+        """See `Cache.invalidate`."""
+        for key in keys:
+            check_key(key)
+        return await self._drop(keys, ())
+
+    async def invalidate_tags(self, *tags: str) -> bool:
+        """See `Cache.invalidate_tags`."""
+        return await self._drop((), checked_tags(tags))
+
+    async def stop(self) -> None:
+        """End what this event loop computes."""
+        tasks = [*self._here().tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        # Not what those begin anew who waited: only claims that end because of this.
+        await asyncio.gather(*self._here().releases, return_exceptions=True)
+
+    async def _drop(self, keys: tuple[str, ...], tags: tuple[str, ...]) -> bool:
+        self._front.kill(keys, tags)
+        try:
+            await self._store.drop(keys, tags)
+        except UnavailableError:
+            return False
+        finally:
+            # What was read between the two may have been what is dropped.
+            self._front.kill(keys, tags)
+        return True
+
+    def _here(self) -> _Here:
+        loop = asyncio.get_running_loop()
+        here = self._loops.get(loop)
+        if here is None:
+            here = self._loops[loop] = _Here()
+        return here
+
+    async def _fetch(self, ask: Ask, compute: _Compute, tags: tuple[str, ...]) -> Outcome:
+        here, place = self._here(), (ask.key, id(ask.codec))
+        limit = None if ask.policy.wait is None else ask.policy.wait.total_seconds()
+        while True:
+            flight = here.flights.get(place)
+            if flight is None:
+                return await self._lead(here, ask, compute, tags)
+            refuse_circle(flight)
+            try:
+                landing = await flight.wait(limit)
+            except TimeoutError:
+                perform = _Performer(self, ask, self._front.query(ask), compute)
+                return await arun(alone(ask), perform)
+            match landing:
+                case Exception() as error:
+                    raise error
+                case None | BaseException():
+                    continue  # who computed was cancelled
+                case outcome:
+                    if is_good_for_others(outcome, flight.ticket):
+                        return self._front.shared(outcome, ask)
+
+    async def _lead(
+        self, here: _Here, ask: Ask, compute: _Compute, tags: tuple[str, ...]
+    ) -> Outcome:
+        place = ask.key, id(ask.codec)
+        flight = here.flights[place] = AsyncFlight(self._front.ticket(ask))
+        query, reply, outcome = self._front.query(ask), None, None
+        try:
+            # Not in a task yet: a hit is had without one.
+            reply = await self._store.read(query)
+            outcome = settled(reply, ask)
+        except UnavailableError:
+            pass  # `fetch` knows what to do
+        except BaseException:
+            here.start(self._release(query))  # it may have been claimed
+            del here.flights[place]
+            flight.land(None)
+            raise
+        if outcome is not None:
+            del here.flights[place]
+            flight.land(outcome)
+        else:
+            perform = _Performer(self, ask, query, compute)
+            task = here.start(self._travel(here, flight, perform, reply))
+
+            def ended(_: asyncio.Task[None]) -> None:
+                if here.ended(place, flight):
+                    release = here.start(self._release(query))
+                    here.releases.add(release)
+                    release.add_done_callback(here.releases.discard)
+
+            task.add_done_callback(ended)
+            match await flight.wait(None):
+                case BaseException() as error:
+                    raise error
+                case None:
+                    raise asyncio.CancelledError
+                case outcome:
+                    pass
+        self._front.learn(ask, tags, outcome, flight.ticket)
+        return outcome
+
+    async def _travel(
+        self, here: _Here, flight: AsyncFlight, perform: _Performer, reply: Reply | None
+    ) -> None:
+        ask = perform.ask
+        try:
+            with computing(flight):
+                flight.land(await arun(fetch(ask, reply), perform))
+        except BaseException as error:  # noqa: BLE001 -- raised where it is waited for
+            flight.land(error)
+        finally:
+            del here.flights[ask.key, id(ask.codec)]
+
+    async def _release(self, query: Query) -> None:
+        with contextlib.suppress(UnavailableError):  # it ends by itself
+            await self._store.release(query)
+
+    def refresh(self, ask: Ask, reply: Reply, perform: _Performer) -> None:
+        """Compute anew in a task of its own; for `_Performer`."""
+
+        async def work() -> None:
+            try:
+                await arun(recompute(ask, reply), perform)
+                count("cache.refreshed")
+            except Exception:  # noqa: BLE001 -- nobody waits for it; the next who asks will hear it
+                count("cache.refresh_failed")
+
+        self._here().start(work())
+
+    @property
+    def parts(self) -> tuple[AsyncStore, Front]:
+        """The store and the table in front of it; for `_Performer`."""
+        return self._store, self._front
+
+
+class _Performer:
+    """Carries out what a flow wants done, for one question."""
+
+    __slots__ = ("_compute", "_engine", "_query", "ask")
+
+    def __init__(self, engine: AsyncEngine, ask: Ask, query: Query, compute: _Compute) -> None:
+        self._engine = engine
+        self.ask = ask
+        self._query = query
+        self._compute = compute
+
+    async def __call__(self, effect: Effect) -> object:
+        store, front = self._engine.parts
+        match effect:
+            case Compute():
+                began = front.clock()
+                value = await self._compute()
+                return value, front.clock() - began
+            case Read(force=force):
+                return await store.read(self._query._replace(early=-1.0) if force else self._query)
+            case Write(stamp=stamp, entry=entry):
+                return await store.write(self._query, stamp, entry)
+            case Release():
+                await store.release(self._query)
+            case Sleep(duration=duration):
+                await asyncio.sleep(duration.total_seconds())
+            case Refresh(reply=reply):
+                self._engine.refresh(self.ask, reply, self)
+            case _:
+                assert_never(effect)
+        return None
