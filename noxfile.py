@@ -37,12 +37,29 @@ ASK_LIMITS = (
 ASK_REDIS = (
     "--ignore-glob=tests/ratelimit/test_redis*.py",
     "--ignore=tests/ratelimit/test_script.py",
+    *(f"--ignore=tests/cache/test_{part}.py" for part in ("contract", "interrupted", "local")),
+    *(f"--ignore=tests/locks/test_{part}.py" for part in ("contract", "processes", "redis")),
 )
+ASK_MSGSPEC = ("--ignore=tests/cache/test_msgspec.py", "--ignore=tests/cache/test_redis.py")
+TOKENS = ("claims", "compact", "keys", "revocation", "rotation", "sessions", "sessions_failures")
+PLAIN_AUTH = tuple(f"tests/auth/test_{part}.py" for part in TOKENS)
+SHARED_AUTH = (
+    *("tests/auth/test_replica.py", "tests/auth/test_revocation_contract.py"),
+    *("tests/auth/test_revocation_redis.py", "tests/auth/test_sessions_contract.py"),
+    *("tests/auth/test_sessions_model.py", "tests/auth/test_sessions_redis.py"),
+)
+JWT = ("attacks", "contract", "keys", "leaks", "oracle", "rotation", "verifier")
+MEMORY = ("tests/_kit", "tests/fallback", "tests/ratelimit", "tests/cache", "tests/locks")
 ALONE = {
-    "": ("tests/_kit", "tests/fallback", "tests/ratelimit", *ASK_LIMITS, *ASK_REDIS),
+    "": (*MEMORY, *PLAIN_AUTH, *ASK_LIMITS, *ASK_REDIS, *ASK_MSGSPEC),
+    "auth": (*PLAIN_AUTH, *(f"tests/auth/test_jwt_{part}.py" for part in JWT)),
+    "cache": ("tests/cache/test_msgspec.py", "tests/cache/test_memory.py"),
     "config": ("tests/config",),
     "limits": ("tests/_kit", "tests/ratelimit", *ASK_REDIS),
-    "redis": ("tests/redislink", "tests/ratelimit", *ASK_LIMITS),
+    "redis": (
+        *("tests/redislink", "tests/ratelimit", "tests/cache", "tests/locks"),
+        *(*SHARED_AUTH, *ASK_LIMITS, *ASK_MSGSPEC),
+    ),
     "testing": (CONTRACTS,),
     "servers": (
         *("tests/testing/test_faults.py", "tests/testing/test_poll.py"),
