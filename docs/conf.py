@@ -36,7 +36,7 @@ python_maximum_signature_line_length = 88
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
-napoleon_custom_sections = [("Every method raises", "raises")]
+napoleon_custom_sections = [("Every method raises", "raises"), ("Both ways to ask raise", "raises")]
 
 # The inventories of other projects lie on the network; what is ours must resolve.
 # A type variable has no page.

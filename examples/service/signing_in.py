@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from examples.service.steps import Call, Endpoint, Request, Response, Route, Steps, Work
 from examples.service.steps import failure as failed
 from examples.service.steps import in_json as told
-from socialflow_core.auth import Claims, TokenError
-from socialflow_core.ratelimit import UnavailableError
+from socialflow_core.auth import Claims, TokenError, UnavailableError
 
 if TYPE_CHECKING:
     from examples.service.accounts import Accounts

@@ -47,7 +47,7 @@ def test_an_interrupt_while_the_store_is_asked() -> None:
     """The claim is ended: the next who asks computes at once."""
     memory = MemoryCache()
     store = Interrupted(memory.store)
-    cache = Engine(store, memory.front)
+    cache = Engine(store, memory._front)
     with pytest.raises(KeyboardInterrupt):
         cache.get_or_compute("a", lambda: 1, ttl=_HOUR)
     assert store.read(Query("a", (), "token", 1)).claim is Claim.MINE
@@ -94,7 +94,7 @@ def test_a_cancelled_task_while_the_store_is_asked() -> None:
     async def main() -> None:
         memory = MemoryCache()
         store = Slow(memory.store)
-        cache = AsyncEngine(store, memory.front)
+        cache = AsyncEngine(store, memory._front)
 
         async def compute() -> int:
             return 7

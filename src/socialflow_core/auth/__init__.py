@@ -6,6 +6,8 @@ from socialflow_core.auth.jwt import KeyRing, TokenIssuer, TokenKey, TokenVerifi
 ```
 """
 
+from socialflow_core._kit.errors import UnavailableError
+
 from ._interface import (
     AsyncRevocations,
     AsyncVerifier,
@@ -77,6 +79,7 @@ __all__ = [
     "TokenPair",
     "TokenRules",
     "Turn",
+    "UnavailableError",
     "Verifier",
     "mark_of",
     "of_all",

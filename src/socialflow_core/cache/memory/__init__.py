@@ -61,11 +61,6 @@ class MemoryCache(Engine):
         )
         super().__init__(store, front)
 
-    @property
-    def front(self) -> Front:
-        """The table and what is known of it; for `AsyncMemoryCache`."""
-        return self._front
-
 
 class AsyncMemoryCache(AsyncEngine):
     """`MemoryCache`, awaited.
@@ -76,7 +71,7 @@ class AsyncMemoryCache(AsyncEngine):
 
     def __init__(self, cache: MemoryCache | None = None) -> None:
         cache = cache or MemoryCache()
-        super().__init__(AsyncMemoryStore(cache.store), cache.front)
+        super().__init__(AsyncMemoryStore(cache.store), cache._front)  # noqa: SLF001 -- its twin
 
     async def aclose(self) -> None:
         """End what this event loop computes; calling it twice is fine."""
