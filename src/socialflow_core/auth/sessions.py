@@ -1,9 +1,18 @@
 """Sessions of users: login, refresh, logout, and the list of devices.
 
 ```python
+from socialflow_core.auth import TokenRules
+from socialflow_core.auth.jwt import KeyRing, TokenIssuer, TokenKey, TokenVerifier
+from socialflow_core.auth.memory import MemoryRevocations, MemorySessions
 from socialflow_core.auth.sessions import Sessions
 
-sessions = Sessions(signer, verifier, store, revocations)
+rules, revocations = TokenRules(), MemoryRevocations()
+access = KeyRing(TokenKey("HS256", "a secret of at least thirty-two bytes"))
+refresh = KeyRing(TokenKey("HS256", "another secret, and just as long as it"))
+issuer = TokenIssuer(rules, access=access, refresh=refresh)
+verifier = TokenVerifier(rules, access=access, refresh=refresh, revocations=revocations)
+
+sessions = Sessions(issuer, verifier, MemorySessions(), revocations)
 pair = sessions.login("ann", name="Firefox on Linux")
 pair = sessions.refresh(pair.refresh.reveal())
 sessions.logout(pair.refresh.reveal())

@@ -150,8 +150,8 @@ class HeldContract(SignalContract):
 
     def test_what_is_forgotten_warns_and_is_released(self, mine: Locks) -> None:
         """Nobody can release it any more, so the lock is not kept for ever."""
-        held = [self.take(mine, ttl=SHORT)]
         gc.collect()  # what else waits to be collected is not this test's
+        held = [self.take(mine, ttl=SHORT)]
         with pytest.warns(ResourceWarning, match="unreleased"):
             held.clear()
         with mine.lock("a", ttl=LONG, tries=PATIENT) as other:
