@@ -13,6 +13,7 @@ ALLOWED = (
         "bsd-3-clause",
         "isc",
         "mit",
+        "mit-0",
         "mpl-2.0",
         "psf-2.0",
         "unlicense",
