@@ -24,6 +24,7 @@ from socialflow_core.auth._revocation import (
     of_token,
     of_user,
     predates,
+    subject_digest,
 )
 from socialflow_core.auth.memory import MemoryRevocations
 from socialflow_core.testing.clock import ManualClock
@@ -53,6 +54,17 @@ def test_marks_do_not_collide(one: str, other: str, first: int, second: int) -> 
     marks |= {mark_of(token(subject, at)) for subject, at in named}
     assert len(marks) == len({one, other} - {""}) + len(named)
     assert {len(mark) for mark in marks} == {32}
+
+
+def test_a_name_that_looks_like_the_hash_of_another_is_its_own() -> None:
+    """Who calls himself by what a store keeps of somebody else logs out himself alone."""
+    victim = "admin"
+    attacker = subject_digest(victim).hex()
+    memory = MemoryRevocations(clock=lambda: NOW)
+    memory.revoke(of_user(attacker, until_us=NOW + 60_000_000, since_us=NOW))
+    before = NOW - 1_000_000
+    assert memory.standing(token(attacker, before, uuid.uuid4().hex)).revoked
+    assert not memory.standing(token(victim, before, uuid.uuid4().hex)).revoked
 
 
 @given(st.uuids())

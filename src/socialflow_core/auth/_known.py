@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from ._revocation import Entry, mark_number, number_of, predates
+from ._revocation import Entry, mark_number, number_of, predates, subject_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -175,6 +175,8 @@ def judge(claims: Claims, known: Known) -> bool:
         and number_of(claims.session) in known.sessions.names
     ):
         return True
-    if known.users and predates(claims.issued_us, known.users.get(number_of(claims.subject), 0)):
+    if known.users and predates(
+        claims.issued_us, known.users.get(subject_number(claims.subject), 0)
+    ):
         return True
     return predates(claims.issued_us, known.all.before_us)

@@ -35,6 +35,8 @@ __all__ = [
     "of_token",
     "of_user",
     "predates",
+    "subject_digest",
+    "subject_number",
 ]
 
 SKEW_US = 2 * 600_000_000
@@ -97,7 +99,7 @@ def mark_number(claims: Claims) -> int:
 
 
 def digest_of(name: str) -> bytes:
-    """16 bytes for a session, a subject or a jti: those that it writes out, else a hash."""
+    """16 bytes for a session or a jti: those that it writes out, else a hash."""
     if len(name) == _HEX:
         try:
             said = bytes.fromhex(name)
@@ -112,6 +114,17 @@ def digest_of(name: str) -> bytes:
 def number_of(name: str) -> int:
     """`digest_of`, as a number; the same names are asked for again and again."""
     return int.from_bytes(digest_of(name), "big")
+
+
+def subject_digest(subject: str) -> bytes:
+    """16 bytes for a user, always a hash: people choose names, and one may look like another's."""
+    return _hash(subject, b"sub")
+
+
+@lru_cache(maxsize=16_384)
+def subject_number(subject: str) -> int:
+    """`subject_digest`, as a number."""
+    return int.from_bytes(subject_digest(subject), "big")
 
 
 def _hash(text: str, person: bytes = b"") -> bytes:
@@ -129,7 +142,7 @@ def entry_of(revocation: Revocation) -> Entry:
         return Entry(scope, b"", before, until + SKEW_US)
     if not name:
         raise ValueError(f"a revocation of a {scope} needs its name")
-    digest = digest_of(name)
+    digest = subject_digest(name) if scope == "user" else digest_of(name)
     if scope == "token" and digest.hex() != name:
         raise ValueError("a revocation of a token needs its mark: see mark_of")
     return Entry(scope, digest, before if scope == "user" else 0, until + SKEW_US)

@@ -17,6 +17,7 @@ from socialflow_core.auth._revocation import (
     mark_digest,
     means_now,
     predates,
+    subject_digest,
 )
 from socialflow_core.auth.memory import MemoryRevocations
 
@@ -139,7 +140,7 @@ class Held:
         session = digest_of(claims.session) if claims.session else b""
         return (
             [keys.tokens, keys.sessions, keys.befores, keys.all],
-            [mark_digest(claims), session, digest_of(claims.subject)],
+            [mark_digest(claims), session, subject_digest(claims.subject)],
         )
 
     def is_revoked(self, claims: Claims, told: Sequence[Any]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from socialflow_core.auth._revocation import SKEW_US, digest_of
+from socialflow_core.auth._revocation import SKEW_US, digest_of, subject_digest
 from socialflow_core.auth._scripts import BEGIN, END, LIST, RENAME, TURN
 from socialflow_core.auth._store import Issued, Outcome, Session, Turn
 from socialflow_core.redislink import Script
@@ -39,7 +39,7 @@ class _Words:
         self._list = f"{prefix}:list:"
 
     def begin(self, session: Session, first: Issued) -> tuple[list[str], list[Argument]]:
-        owner = digest_of(session.subject).hex()
+        owner = subject_digest(session.subject).hex()
         args: list[Argument] = [self._list, SKEW_US, session.id, owner, session.subject]
         args += [session.name, session.began_us, session.used_us, session.ends_us]
         args += [first.expires_us, first.token_id, first.issued_us]
@@ -59,7 +59,7 @@ class _Words:
         return [*self._keys, *(self._session + session for session in sessions)], args
 
     def listed(self, subject: str) -> tuple[list[str], list[Argument]]:
-        return [self._list + digest_of(subject).hex()], [self._session]
+        return [self._list + subject_digest(subject).hex()], [self._session]
 
     def rename(self, subject: str, session: str, name: str) -> tuple[list[str], list[Argument]]:
         return [self._session + session], [subject, name]
