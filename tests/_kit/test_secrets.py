@@ -6,6 +6,7 @@ import json
 import logging
 import pickle
 import string
+import timeit
 from collections.abc import Callable
 
 import pytest
@@ -166,6 +167,10 @@ def test_a_password_with_an_at_sign_is_cleaned_whole() -> None:
                 "see Bearer {}",
                 "at redis://:{}@cache",
                 "JWT_SECRET={},A=1",
+                "error: password={}",
+                "error: user: token: {}",
+                "password='x {} y' next",
+                'secret="\\"{}" next',
             ),
         ]
     ),
@@ -190,7 +195,15 @@ def test_known_forms_of_tokens_are_cleaned(token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["key=1 user=bob", "GET /items?page=2", "cache_key: abc", "https://example.org/a?b=c"]
+    "text",
+    [
+        "key=1 user=bob",
+        "GET /items?page=2",
+        "cache_key: abc",
+        "password=",
+        "no token: //host/path",
+        "https://example.org/a?b=c",
+    ],
 )
 def test_other_text_is_left_alone(text: str) -> None:
     """What is no secret stays readable."""
@@ -202,3 +215,35 @@ def test_cleaning_takes_any_text(text: str) -> None:
     """No input makes it fail, and what is clean stays as it is."""
     once = redact_text(text)
     assert redact_text(once) == once
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *(
+            "a",
+            "a-",
+            "aA",
+            "a:",
+            "a=",
+            "a: ",
+            "a=b;",
+            "?a=b&",
+            "password=",
+            "password='",
+            "http://",
+        ),
+        *("eyJ", "eyJabc.", "Bearer ", "a@", "://", "-----BEGIN PRIVATE KEY-----", "\\", '"'),
+    ],
+)
+def test_cleaning_costs_as_much_as_the_text_is_long(unit: str) -> None:
+    """Whoever can have a long text logged cannot stop the process with it.
+
+    Time is compared with itself: ten times the text may take thirty times as long, not a hundred.
+    """
+
+    def seconds(length: int) -> float:
+        text = (unit * length)[:length]
+        return min(timeit.repeat(lambda: redact_text(text), number=1, repeat=5))
+
+    assert seconds(40_000) < 30 * seconds(4_000) + 0.01

@@ -134,9 +134,13 @@ _TOKENS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_ASSIGNED = re.compile(
-    r"""(?P<name>[A-Za-z][\w-]*)(?P<between>["']?\s*[=:]\s*["']?)(?P<value>[^\s"',;&]+)"""
-)
+# A name begins where a word does: sought at each of its letters, a word would cost its square.
+_NAMED = re.compile(r"""(?<![\w-])(?P<name>[\w-]+)["']?\s*[=:]\s*(?P<quote>["']?)""")
+_ASSIGNED = {
+    "": re.compile(r"""(?!//)[^\s"',;&]+"""),
+    '"': re.compile(r"""(?:[^"\\\n]|\\.)+"""),
+    "'": re.compile(r"""(?:[^'\\\n]|\\.)+"""),
+}
 
 
 def redact_text(text: str) -> str:
@@ -146,10 +150,18 @@ def redact_text(text: str) -> str:
     """
     text = redact_url(text)
     text = _TOKENS.sub(MASK, text)
-    return _ASSIGNED.sub(_mask_assigned, text)
+    return _mask_assigned(text)
 
 
-def _mask_assigned(found: re.Match[str]) -> str:
-    if not is_secret_name(found["name"]) or found["value"].startswith("//"):
-        return found[0]
-    return f"{found['name']}{found['between']}{MASK}"
+def _mask_assigned(text: str) -> str:
+    """Mask the values of secret names; a value may be an assignment, too: `error: password=x`."""
+    parts, end = [], 0
+    for found in _NAMED.finditer(text):
+        # Other values are not even looked at: each may reach to the end of the text.
+        if found.start() < end or not is_secret_name(found["name"]):
+            continue
+        value = _ASSIGNED[found["quote"]].match(text, found.end())
+        if value is not None:
+            parts += [text[end : value.start()], MASK]
+            end = value.end()
+    return "".join([*parts, text[end:]])
