@@ -44,7 +44,8 @@ ASK_MSGSPEC = ("--ignore=tests/cache/test_msgspec.py", "--ignore=tests/cache/tes
 TOKENS = ("claims", "compact", "keys", "revocation", "rotation", "sessions", "sessions_failures")
 PLAIN_AUTH = tuple(f"tests/auth/test_{part}.py" for part in TOKENS)
 SHARED_AUTH = (
-    *("tests/auth/test_replica.py", "tests/auth/test_revocation_contract.py"),
+    *("tests/auth/test_replica.py", "tests/auth/test_replica_hardships.py"),
+    "tests/auth/test_revocation_contract.py",
     *("tests/auth/test_revocation_redis.py", "tests/auth/test_sessions_contract.py"),
     *("tests/auth/test_sessions_model.py", "tests/auth/test_sessions_redis.py"),
 )

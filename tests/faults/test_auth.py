@@ -101,7 +101,7 @@ def asked(url: str, tokens: list[Claims]) -> list[bool]:
 
 
 def test_killed_and_restarted(server: Valkey, fleet: Fleet) -> None:
-    """With AOF on nothing that was confirmed is lost, and what comes after is heard of."""
+    """Whoever knew it refuses it meanwhile, and what comes after is heard of."""
     tokens = fleet.revoke()
     server.kill()
     wait_until(lambda: not fleet.replicas[1].is_fresh, "it is noticed")
@@ -110,7 +110,18 @@ def test_killed_and_restarted(server: Valkey, fleet: Fleet) -> None:
     server.restart()
     wait_until(lambda: fleet.replicas[0]._asking._link.is_available, "it is used again")
     fleet.agree(tokens + fleet.revoke())
-    assert all(asked(server.url, tokens))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_killed_with_nobody_left_who_knew(*, kept: bool) -> None:
+    """With AOF on nothing that was confirmed is lost; without, all of it: so AOF it is."""
+    with Valkey(config=AOF if kept else {}) as server:
+        fleet = Fleet(server.url)
+        tokens = fleet.revoke()
+        fleet.close()
+        server.kill()
+        server.restart()
+        assert asked(server.url, tokens) == [kept] * len(tokens)
 
 
 def test_frozen(server: Valkey, fleet: Fleet) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from socialflow_core._kit.errors import UnavailableError
 from socialflow_core.auth import TokenError, TokenKind
 from socialflow_core.auth.memory import MemoryRevocations
 from socialflow_core.cache import TTLS
@@ -56,6 +57,42 @@ def test_sync_and_async_share_who_is_logged_in() -> None:
         for verify in (core.token_verifier.verify, lambda told: asyncio.run(verified(core, told))):
             with pytest.raises(TokenError, match="revoked"):
                 verify(token)
+
+
+def test_with_redis_they_share_it_too_at_once(valkey: Valkey) -> None:
+    """What one refuses the other refuses by the next check, also if Redis goes away meanwhile."""
+
+    async def scene(core: Core, token: str) -> str:
+        await core.async_token_verifier.verify(token)
+        valkey.freeze()
+        try:
+            with pytest.raises(UnavailableError):
+                core.sessions.logout(token)
+            with pytest.raises(TokenError) as caught:
+                await core.async_token_verifier.verify(token)
+        finally:
+            valkey.thaw()
+        await core.aclose()
+        return caught.value.reason
+
+    core = Core(settings(REDIS_URL=valkey.url))
+    token = core.sessions.login("ann").access.reveal()
+    assert asyncio.run(scene(core, token)) == "revoked"
+
+
+def test_what_fails_to_close_leaves_nothing_else_open() -> None:
+    """The blocks of the loop are closed first; whatever they raise, the others follow."""
+
+    async def fail() -> None:
+        raise OSError("gone")
+
+    core = Core(settings())
+    closed: list[str] = []
+    core._resources.callback(closed.append, "sync")
+    core._loop_resources.push_async_callback(fail)
+    with pytest.raises(OSError, match="gone"):
+        asyncio.run(core.aclose())
+    assert closed == ["sync"]
 
 
 def test_with_redis_processes_share_who_is_logged_in(valkey: Valkey) -> None:

@@ -95,8 +95,10 @@ class Core(RateLimits, Tokens, Shared):
 
     async def aclose(self) -> None:
         """`close`, and what belongs to this event loop."""
-        await self._loop_resources.aclose()
-        self.close()
+        try:
+            await self._loop_resources.aclose()
+        finally:
+            self.close()
 
     def report(self) -> tuple[Capability, ...]:
         """What this service does, by which engine, and what it lacks."""

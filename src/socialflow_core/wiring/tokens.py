@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from socialflow_core.auth.jwt import KeyRing
     from socialflow_core.auth.memory import MemoryRevocations, MemorySessions
+    from socialflow_core.auth.redis import ReplicaRevocations
     from socialflow_core.auth.sessions import AsyncSessions, Sessions
 
     from .capability import Capability
@@ -122,21 +123,23 @@ class Tokens(Base):
         return MemoryRevocations()
 
     @built
-    def revocations(self) -> Revocations:
-        """What is refused before its end: in Redis and held here, or in memory alone."""
-        redis = self.settings.redis
-        if not redis.in_use:
-            return self._memory_revocations
+    def _replica(self) -> ReplicaRevocations:
         from socialflow_core.auth.redis import ReplicaRevocations  # noqa: PLC0415 -- loads redis
 
+        redis = self.settings.redis
         replica = ReplicaRevocations.from_url(redis.url.reveal(), deadline=redis.redis_deadline)
-        replica.begin()
         self._resources.callback(replica.close)
+        replica.begin()
         return replica
 
     @built
+    def revocations(self) -> Revocations:
+        """What is refused before its end: in Redis and held here, or in memory alone."""
+        return self._replica if self.settings.redis.in_use else self._memory_revocations
+
+    @built
     def async_revocations(self) -> AsyncRevocations:
-        """`revocations`, awaited."""
+        """`revocations`, awaited: what either revokes, both refuse at once."""
         redis = self.settings.redis
         if not redis.in_use:
             from socialflow_core.auth.memory import (  # noqa: PLC0415 -- on use
@@ -149,9 +152,8 @@ class Tokens(Base):
         )
 
         replica = AsyncReplicaRevocations.from_url(
-            redis.url.reveal(), deadline=redis.redis_deadline
+            redis.url.reveal(), deadline=redis.redis_deadline, beside=self._replica
         )
-        replica.begin()
         self._loop_resources.push_async_callback(replica.aclose)
         return replica
 

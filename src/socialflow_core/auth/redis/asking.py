@@ -95,11 +95,25 @@ class RedisRevocations:
 
 
 class AsyncRedisRevocations:
-    """`RedisRevocations`, awaited; checks of one turn of the event loop travel together."""
+    """`RedisRevocations`, awaited; checks of one turn of the event loop travel together.
 
-    def __init__(self, link: AsyncLink, *, prefix: str = PREFIX, clock: Clock = unix_us) -> None:
+    Args:
+        link: See `RedisRevocations`.
+        prefix: See there.
+        clock: See there.
+        held: In their place: what another of this process, with the same two, knows.
+    """
+
+    def __init__(
+        self,
+        link: AsyncLink,
+        *,
+        prefix: str = PREFIX,
+        clock: Clock = unix_us,
+        held: Held | None = None,
+    ) -> None:
         self._link = link
-        self.held = Held(prefix, clock)
+        self.held = held or Held(prefix, clock)
         link.when_recovered(self._tell_owed)
 
     @classmethod

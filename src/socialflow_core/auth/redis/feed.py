@@ -49,8 +49,6 @@ _CHANGES = 1000
 _CHUNK = 10_000
 _NAME = 16
 _FIELDS = {b"p", b"r", b"e"}
-_NEVER = "nothing has been heard of Redis yet"
-_SILENT = "nothing has been heard of Redis for a while"
 
 
 class Feed:
@@ -58,7 +56,7 @@ class Feed:
 
     Attributes:
         heard: When it was certain, by the monotonic clock, that nothing was missed.
-        is_following: Whether `ensure` has nothing to do.
+        is_following: Whether its thread runs, so that `ensure` has nothing to do.
 
     Args:
         endpoint: Where Redis is; the connection is of the feed's own.
@@ -71,10 +69,12 @@ class Feed:
         self._held = held
         self._options = options or LinkOptions()
         self._tip: bytes | None = None
+        self._has_read = False
         self._since = b"0-0"
         self.heard = float("-inf")
         self._away = False
         self._pause_s = _PAUSE_S
+        self._tried = float("-inf")
         self._closed = threading.Event()
         self._begin()
         renew_in_forks(self, Feed._begin)
@@ -88,20 +88,25 @@ class Feed:
             return
         self._closed = threading.Event()
 
-    @property
-    def reason(self) -> str:
-        """Why what is known may be old."""
-        return _NEVER if self.heard == float("-inf") else _SILENT
-
     def ensure(self) -> None:
-        """Follow from now on, if that is not so already."""
+        """Follow from now on, if that is not so already.
+
+        Where no thread is to be had, that is told, and tried again a second later.
+        """
         with self._lock:
-            if not self.is_following and not self._closed.is_set():
-                self.is_following = True
-                self._thread = threading.Thread(
-                    target=self._run, name="socialflow-revocations", daemon=True
-                )
-                self._thread.start()
+            now = time.monotonic()
+            if self.is_following or self._closed.is_set() or now < self._tried + _LONGEST_PAUSE_S:
+                return
+            self._tried = now
+            thread = threading.Thread(target=self._run, name="socialflow-revocations", daemon=True)
+            self.is_following = True
+            try:
+                thread.start()
+            except RuntimeError as error:
+                self.is_following = False
+                self._miss(error)
+            else:
+                self._thread = thread
 
     def close(self) -> None:
         """End the thread; calling it twice is fine."""
@@ -113,28 +118,29 @@ class Feed:
     def _run(self) -> None:
         while not self._closed.is_set():
             try:
-                connection = self._endpoint.connect(self._options)
-            except (OSError, RedisError) as error:
-                self._lose(error)
-                continue
-            try:
-                self._follow(connection)
-            except Exception as error:  # noqa: BLE001 -- whatever it is, this thread has to go on
+                self._listen()
+            except BaseException as error:  # noqa: BLE001 -- whatever it is, this thread goes on
                 if not isinstance(error, OSError | RedisError):
                     self._tip = None  # it makes no sense to us: past it, by reading all anew
-                self._lose(error)
-            finally:
-                with contextlib.suppress(OSError, RedisError):
-                    connection.disconnect()  # type: ignore[no-untyped-call]  # -- as it is there
+                self._miss(error)
+                self._closed.wait(self._pause_s)
+                self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
 
-    def _lose(self, error: Exception) -> None:
+    def _listen(self) -> None:
+        # Credentials may come from a provider of the application's, which may raise anything.
+        connection = self._endpoint.connect(self._options)
+        try:
+            self._follow(connection)
+        finally:
+            with contextlib.suppress(OSError, RedisError):
+                connection.disconnect()  # type: ignore[no-untyped-call]  # -- as it is there
+
+    def _miss(self, error: BaseException) -> None:
         if not self._away:
             self._away = True
             # Its kind alone: what it says may name hosts and users.
             reason = f"revocations are not heard of ({type(error).__name__})"
             fact(Fact(block="auth", state="degraded", name="revocations", reason=reason))
-        self._closed.wait(self._pause_s)
-        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
 
     def _follow(self, connection: Connection) -> None:
         """Read on, for as long as the connection lasts."""
@@ -188,8 +194,8 @@ class Feed:
         """Read everything, and tell Redis what it lacks."""
         # Changes from here on are read again from the stream.
         (tip,) = _ask(connection, ("GET", self._held.keys.tip))
-        # Without a tip of ours nothing was read before; what was revoked here since is owed.
-        lacking = None if self._tip is None else Lacking(self._held.local.known)
+        # At first nothing was read before; what was revoked here since is owed.
+        lacking = Lacking(self._held.local.known) if self._has_read else None
         for chunk in self._everything(connection):
             self._held.local.learn(chunk)
             if lacking is not None:
@@ -200,6 +206,7 @@ class Feed:
             # If that fails, everything is read again, and what it lacks is found again.
             self._tell(connection, [*lacking.entries()], owing=False)
         self._tip = tip or b""
+        self._has_read = True
         self._since = self._tip.partition(b":")[0] or b"0-0"
 
     def _everything(self, connection: Connection) -> Iterator[list[Entry]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from socialflow_core._kit.clock import unix_us
@@ -81,7 +82,8 @@ class Held:
         self.keys = Keys.of(prefix)
         self.local = MemoryRevocations(clock=clock)
         self._clock = clock
-        self._owed: list[Entry] = []
+        # Each once, however often it is revoked while the store is away.
+        self._owed: dict[tuple[Scope, bytes], Entry] = {}
         self._renew_lock()
         renew_in_forks(self, Held._renew_lock)
 
@@ -120,13 +122,21 @@ class Held:
         entries = [dated(entry, now) for entry in entries]
         self.local.learn(entries)
         with self._lock:
-            self._owed += entries
+            for entry in entries:
+                key = entry.scope, entry.name
+                former = self._owed.get(key, entry)
+                self._owed[key] = entry._replace(
+                    before_us=max(entry.before_us, former.before_us),
+                    kept_us=max(entry.kept_us, former.kept_us),
+                )
 
     def take_owed(self, most: int | None = None) -> list[Entry]:
         """What is still to be told; told once."""
         with self._lock:
-            owed, self._owed = self._owed[:most], [] if most is None else self._owed[most:]
-        return owed
+            taken = list(islice(self._owed.items(), most))
+            for key, _ in taken:
+                del self._owed[key]
+        return [entry for _, entry in taken]
 
     def _item(self, entries: Sequence[Entry]) -> Item:
         args: list[Argument] = [MOST_TOLD, len(entries)]

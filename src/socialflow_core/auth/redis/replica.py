@@ -20,13 +20,12 @@ from socialflow_core.redislink.redis import AsyncRedisLink, Endpoint, RedisLink
 
 from .asking import AsyncRedisRevocations, RedisRevocations, link_options
 from .feed import Feed
-from .held import PREFIX
+from .held import PREFIX, Held
 
 if TYPE_CHECKING:
     from socialflow_core._kit.clock import Clock
     from socialflow_core.auth._interface import Claims, Revocation, RevocationFailure
-
-    from .held import Held
+    from socialflow_core.auth._known import Known
 
 __all__ = ["AsyncReplicaRevocations", "ReplicaRevocations"]
 
@@ -36,42 +35,47 @@ _MAX_STALENESS = timedelta(seconds=1)
 _POLL_S = 0.002
 _REVOKED = Standing(True, _SOURCE)
 _GOOD = Standing(False, _SOURCE)
+_UNCERTAIN = Standing(False, _SOURCE, "nothing has been heard of Redis for a while")
 
 
 class _Replica:
-    """What the two facades have in common."""
+    """What the two facades have in common.
 
-    def __init__(self, endpoint: Endpoint, held: Held, max_staleness: timedelta) -> None:
+    Attributes:
+        feed: What listens.
+    """
+
+    def __init__(self, feed: Feed, known: Known, max_staleness: timedelta) -> None:
         if max_staleness < timedelta(milliseconds=500):
             # Redis is heard of five times a second if nothing happens.
             raise ValueError("max_staleness must be at least half a second")
-        self._feed = Feed(endpoint, held)
-        self._known = held.local.known
+        self.feed = feed
+        self._known = known
         self._max_stale_s = max_staleness.total_seconds()
 
     @property
     def stale_for(self) -> timedelta:
         """How long ago it was certain that nothing was missed; `timedelta.max` if never."""
-        stale = time.monotonic() - self._feed.heard
+        stale = time.monotonic() - self.feed.heard
         return timedelta.max if stale == float("inf") else timedelta(seconds=stale)
 
     @property
     def is_fresh(self) -> bool:
         """Whether a check is certain now. The first time it is asked, it begins to listen."""
-        if not self._feed.is_following:
-            self._feed.ensure()
-        return time.monotonic() - self._feed.heard <= self._max_stale_s
+        if not self.feed.is_following:
+            self.feed.ensure()
+        return time.monotonic() - self.feed.heard <= self._max_stale_s
 
     @property
     def is_available(self) -> bool:
         """Whether a check is certain, as far as one was made; it begins nothing."""
-        if not self._feed.is_following:
+        if not self.feed.is_following:
             return True
-        return time.monotonic() - self._feed.heard <= self._max_stale_s
+        return time.monotonic() - self.feed.heard <= self._max_stale_s
 
     def begin(self) -> None:
         """Begin to listen, so that the first check is certain; it does not wait."""
-        self._feed.ensure()
+        self.feed.ensure()
 
     def _judge(self, claims: Claims, failure: RevocationFailure) -> Standing | None:
         """What a check answers; None if the store has to be asked."""
@@ -79,11 +83,11 @@ class _Replica:
             return _REVOKED
         if self.is_fresh:
             return _GOOD
+        if failure == "ask" or self.feed.heard == float("-inf"):
+            return None  # a process that has just begun is certain by asking, or not at all
         if failure == "open":
-            return Standing(False, _SOURCE, self._feed.reason)
-        if failure == "closed":
-            raise UnavailableError("the store of revocations", sent=False)
-        return None
+            return _UNCERTAIN
+        raise UnavailableError("the store of revocations", sent=False)
 
 
 class ReplicaRevocations(_Replica):
@@ -104,7 +108,7 @@ class ReplicaRevocations(_Replica):
         *,
         max_staleness: timedelta = _MAX_STALENESS,
     ) -> None:
-        super().__init__(endpoint, asking.held, max_staleness)
+        super().__init__(Feed(endpoint, asking.held), asking.held.local.known, max_staleness)
         self._asking = asking
 
     @classmethod
@@ -122,6 +126,11 @@ class ReplicaRevocations(_Replica):
         asking = RedisRevocations(link, prefix=prefix, clock=clock)
         return cls(asking, Endpoint.from_url(url), max_staleness=max_staleness)
 
+    @property
+    def held(self) -> Held:
+        """What this process knows, for an `AsyncReplicaRevocations` beside this."""
+        return self._asking.held
+
     def standing(self, claims: Claims, /, *, failure: RevocationFailure = "open") -> Standing:
         """See `Revocations.standing`."""
         told = self._judge(claims, failure)
@@ -129,7 +138,7 @@ class ReplicaRevocations(_Replica):
 
     def revoke(self, /, *revocations: Revocation) -> None:
         """See `Revocations.revoke`."""
-        self._feed.ensure()
+        self.feed.ensure()
         self._asking.revoke(*revocations)
 
     def wait_until_fresh(self, within: timedelta = timedelta(seconds=5)) -> bool:
@@ -143,12 +152,20 @@ class ReplicaRevocations(_Replica):
 
     def close(self) -> None:
         """Stop listening, and close the link; calling it twice is fine."""
-        self._feed.close()
+        self.feed.close()
         self._asking.close()
 
 
 class AsyncReplicaRevocations(_Replica):
-    """`ReplicaRevocations`, awaited; it listens on a thread too, whatever the loop does."""
+    """`ReplicaRevocations`, awaited; it listens on a thread too, whatever the loop does.
+
+    Args:
+        asking: Where they are kept; closed with this.
+        endpoint: See `ReplicaRevocations`.
+        max_staleness: See there.
+        beside: Listen with this one, and leave it open when closed; then `asking` shares its
+            `held` too, and what either revokes, both refuse at once.
+    """
 
     def __init__(
         self,
@@ -156,9 +173,12 @@ class AsyncReplicaRevocations(_Replica):
         endpoint: Endpoint,
         *,
         max_staleness: timedelta = _MAX_STALENESS,
+        beside: ReplicaRevocations | None = None,
     ) -> None:
-        super().__init__(endpoint, asking.held, max_staleness)
+        feed = beside.feed if beside else Feed(endpoint, asking.held)
+        super().__init__(feed, asking.held.local.known, max_staleness)
         self._asking = asking
+        self._owns_feed = beside is None
 
     @classmethod
     def from_url(
@@ -169,11 +189,13 @@ class AsyncReplicaRevocations(_Replica):
         max_staleness: timedelta = _MAX_STALENESS,
         prefix: str = PREFIX,
         clock: Clock = unix_us,
+        beside: ReplicaRevocations | None = None,
     ) -> Self:
-        """See `ReplicaRevocations.from_url`."""
+        """See `ReplicaRevocations.from_url`; *beside* one with the same url, prefix and clock."""
         link = AsyncRedisLink.from_url(url, link_options(prefix, deadline))
-        asking = AsyncRedisRevocations(link, prefix=prefix, clock=clock)
-        return cls(asking, Endpoint.from_url(url), max_staleness=max_staleness)
+        held = beside.held if beside else Held(prefix, clock)
+        asking = AsyncRedisRevocations(link, held=held)
+        return cls(asking, Endpoint.from_url(url), max_staleness=max_staleness, beside=beside)
 
     async def standing(self, claims: Claims, /, *, failure: RevocationFailure = "open") -> Standing:
         """See `Revocations.standing`."""
@@ -182,7 +204,7 @@ class AsyncReplicaRevocations(_Replica):
 
     async def revoke(self, /, *revocations: Revocation) -> None:
         """See `Revocations.revoke`."""
-        self._feed.ensure()
+        self.feed.ensure()
         await self._asking.revoke(*revocations)
 
     async def wait_until_fresh(self, within: timedelta = timedelta(seconds=5)) -> bool:
@@ -196,5 +218,6 @@ class AsyncReplicaRevocations(_Replica):
 
     async def aclose(self) -> None:
         """Stop listening, and close the link of this event loop; calling it twice is fine."""
-        await asyncio.to_thread(self._feed.close)
+        if self._owns_feed:
+            await asyncio.to_thread(self.feed.close)
         await self._asking.aclose()
