@@ -118,6 +118,53 @@ def test_an_error_reaches_every_task() -> None:
     asyncio.run(main())
 
 
+def test_an_error_of_cancelling_reaches_every_task() -> None:
+    """What is awaited while computing may have been cancelled: that is no reason to begin anew."""
+
+    async def main() -> None:
+        cache, calls = AsyncMemoryCache(), []
+
+        async def compute() -> int:
+            calls.append(1)
+            await asyncio.sleep(0)
+            raise asyncio.CancelledError
+
+        tasks = [cache.get_or_compute("a", compute, ttl=_HOUR) for _ in range(20)]
+        told = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(error) for error in told} == {asyncio.CancelledError}
+        assert len(calls) == 1
+
+    asyncio.run(main())
+
+
+def test_computing_ahead_of_time_holds_up_one_task() -> None:
+    """The others have the value that is still fresh."""
+
+    async def main() -> None:
+        cache, gate = AsyncMemoryCache(), Gate("new")
+        policy = Policy(early=100.0)
+        cache._front._uniform = lambda: 1.0 - 1e-12  # sure to be early
+
+        async def slow() -> str:
+            await asyncio.sleep(0.05)
+            return "old"
+
+        await cache.get_or_compute("a", slow, ttl=timedelta(seconds=60), policy=policy)
+
+        def ask() -> asyncio.Task[object]:
+            return asyncio.create_task(
+                cache.get_or_compute("a", gate, ttl=timedelta(seconds=60), policy=policy)
+            )
+
+        tasks = [ask() for _ in range(10)]
+        done, computing = await asyncio.wait(tasks, timeout=0.5)
+        assert [task.result() for task in done] == ["old"] * 9
+        gate.open.set()
+        assert [await task for task in computing] == ["new"]
+
+    asyncio.run(main())
+
+
 def test_an_invalidation_overtakes_a_computation() -> None:
     """Who asks after it gets a value from after it."""
 

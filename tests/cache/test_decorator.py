@@ -18,7 +18,7 @@ def test_arguments_by_place_name_or_default_are_the_same() -> None:
     """Whichever way they are given."""
     calls: list[Any] = []
 
-    @cached(MemoryCache(), ttl=_HOUR)
+    @cached(MemoryCache(), ttl=_HOUR, name="function")
     def function(a: int, b: int = 2, *, c: int = 3) -> int:
         calls.append((a, b, c))
         return a + b + c
@@ -39,6 +39,39 @@ def test_any_number_of_arguments() -> None:
     assert function(1, a=2, b=3) == function(1, b=3, a=2) == [[1], {"a": 2, "b": 3}]
     assert function(1, 2) == [[1, 2], {}]
     assert function((1, 2)) == [[(1, 2)], {}]
+
+
+def test_what_is_not_told_by_its_name_needs_one() -> None:
+    """Two closures of one function share a name, and may share nothing else; so do lambdas."""
+    cache = MemoryCache()
+
+    def times(factor: int, name: str | None = None) -> Any:
+        @cached(cache, ttl=_HOUR, name=name)
+        def product(number: int) -> int:
+            return factor * number
+
+        return product
+
+    with pytest.raises(ValueError, match=r"product is a lambda or sees variables.* name= of its"):
+        times(2)
+    with pytest.raises(ValueError, match="name="):
+        cached(cache, ttl=_HOUR)(lambda number: number)
+    assert (times(2, "twice")(3), times(5, "five times")(3)) == (6, 15)
+
+
+def test_a_method_that_calls_super_has_a_name() -> None:
+    """The class that `super` sees is its own."""
+
+    class One:
+        def told(self, number: int) -> int:
+            return number
+
+    class Other(One):
+        @cached(MemoryCache(), ttl=_HOUR, key=lambda _, number: number)
+        def told(self, number: int) -> int:
+            return super().told(number) + 1
+
+    assert Other().told(1) == 2
 
 
 def test_functions_and_versions_do_not_share() -> None:
@@ -90,7 +123,7 @@ def test_coroutine_functions_and_their_cache() -> None:
     cache = AsyncMemoryCache()
     calls = []
 
-    @cached(cache, ttl=_HOUR)
+    @cached(cache, ttl=_HOUR, name="function")
     async def function(number: int) -> int:
         """Tell."""
         calls.append(number)

@@ -89,7 +89,7 @@ def test_what_was_overtaken_says_so() -> None:
     assert (outcome.value, outcome.overtaken, "invalidated" in outcome.reason) == (7, True, True)
     slow = Script(compute=(7, 10_000_000), write=Written.OVERTAKEN)
     outcome = run(fetch(ask(), MINE), slow)
-    assert (outcome.value, outcome.overtaken, "lock_ttl" in outcome.reason) == (7, False, True)
+    assert (outcome.value, outcome.overtaken, "lock_ttl" in outcome.reason) == (7, True, True)
 
 
 @pytest.mark.parametrize("write", [Written.REFUSED, AWAY_ERROR])

@@ -8,9 +8,10 @@ import re
 import zlib
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from enum import StrEnum
+from enum import IntFlag, StrEnum
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -42,6 +43,23 @@ class Colour(StrEnum):
     """A member is a text, too."""
 
     RED = "red"
+
+
+class Right(IntFlag):
+    """Members that are joined, or that others have given, have no name."""
+
+    READ = 1
+    WRITE = 2
+
+
+def test_flags_and_zones_are_told_apart() -> None:
+    """Also where neither their names nor their offsets do it."""
+    noon, berlin, tokyo = (
+        time(12, tzinfo=zone) for zone in (None, ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Tokyo"))
+    )
+    parts = [Right(8), Right(16), Right.READ | Right.WRITE, Right.READ, noon, berlin, tokyo]
+    parts += [time(2, 30), time(2, 30, fold=1)]
+    assert len({key_of(part) for part in parts}) == len(parts)
 
 
 def told(part: Any) -> str:
@@ -191,6 +209,12 @@ def test_a_codec_has_a_plain_name(name: str) -> None:
     """It is written into every entry."""
     with pytest.raises(ValueError, match="name must be"):
         Codec(name, bytes, bytes)
+
+
+def test_weights_are_not_negative() -> None:
+    """An entry never takes less than nothing."""
+    with pytest.raises(ValueError, match="weight"):
+        Codec("name", bytes, bytes, weight=-1)
 
 
 def test_the_presets() -> None:

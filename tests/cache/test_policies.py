@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -35,6 +36,58 @@ def test_a_stale_value_while_it_is_computed_anew() -> None:
     assert ask().value == 1
     clock.advance(_HOUR + _MINUTE)
     assert ask().source == "computed"
+
+
+def test_no_thread_to_compute_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stale value is handed out, and whoever asks next tries again."""
+    clock = ManualClock()
+    cache = MemoryCache(clock=clock)
+    policy = Policy(stale_while_revalidate=_MINUTE)
+    numbers = itertools.count()
+
+    def ask() -> Any:
+        return cache.lookup("a", numbers.__next__, ttl=_HOUR, policy=policy)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    ask()
+    clock.advance(_HOUR)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert {(ask().value, ask().degraded) for _ in range(9)} == {(0, True)}
+    monkeypatch.undo()
+    wait_until(lambda: not ask().degraded, "it is computed anew")
+
+
+def test_computing_ahead_of_time_holds_up_one_caller() -> None:
+    """The others have the value that is still fresh."""
+    clock = ManualClock()
+    cache = MemoryCache(clock=clock)
+    policy = Policy(early=100.0)
+    computing, go_on = threading.Event(), threading.Event()
+
+    def first() -> str:
+        clock.advance(_MINUTE)
+        return "old"
+
+    def again() -> str:
+        computing.set()
+        go_on.wait()
+        return "new"
+
+    def ask() -> str:
+        return cache.get_or_compute("a", again, ttl=_HOUR, policy=policy)
+
+    cache.get_or_compute("a", first, ttl=_HOUR, policy=policy)
+    cache._front._uniform = lambda: 1.0 - 1e-12  # sure to be early
+    found: list[str] = []
+    one = threading.Thread(target=lambda: found.append(ask()))
+    one.start()
+    computing.wait()
+    assert {ask() for _ in range(5)} == {"old"}
+    go_on.set()
+    one.join()
+    assert found == ["new"]
 
 
 def test_a_refresh_that_fails_leaves_the_stale_value() -> None:

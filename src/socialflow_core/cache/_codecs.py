@@ -53,10 +53,10 @@ def _check(value: Any) -> None:
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
-BYTES: Final[Codec[bytes]] = Codec("bytes", _bytes, _same, immutable=True)
+BYTES: Final[Codec[bytes]] = Codec("bytes", _bytes, _same, immutable=True, weight=0)
 """bytes as they are."""
 
-TEXT: Final[Codec[str]] = Codec("text", _text, _untext, immutable=True)
+TEXT: Final[Codec[str]] = Codec("text", _text, _untext, immutable=True, weight=4)
 """str as UTF-8."""
 
 JSON: Final[Codec[Any]] = Codec("json", _json, json.loads)

@@ -23,6 +23,7 @@ __all__ = [
     "eagerness",
     "encode",
     "encode_error",
+    "in_us",
     "judge",
     "sure_us",
 ]
@@ -30,6 +31,8 @@ __all__ = [
 _US = timedelta(microseconds=1)
 # No draw makes -ln of a random number above 2**-53 larger than this.
 _MOST_EAGER = 37.0
+# A century: what is kept for longer is kept for ever, and no store counts so far.
+_MOST_US = 36_525 * 86_400_000_000
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -98,6 +101,11 @@ def checked_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(set(tags)))
 
 
+def in_us(duration: timedelta) -> int:
+    """*duration* in microseconds, at most a century."""
+    return min(duration // _US, _MOST_US)
+
+
 def eagerness(beta: float, uniform: float) -> float:
     """How many times its computing time before its end to compute a value anew (XFetch).
 
@@ -152,14 +160,14 @@ def encode(value: Any, took_us: int, ask: Ask) -> Entry | str:
     """The entry of a computed value, or why it is not kept; empty if that was asked for."""
     policy = ask.policy
     if value is None:
-        fresh = policy.negative_ttl // _US
+        fresh = in_us(policy.negative_ttl)
         return Entry(b"", ask.codec.name, fresh, fresh, took_us, Kind.NONE) if fresh else ""
     ttl = ask.ttl(value) if callable(ask.ttl) else ask.ttl
     if ttl is None:
         return ""
-    fresh = ttl // _US
-    if fresh <= 0:
+    if ttl <= timedelta(0):
         raise ValueError("ttl must be longer than zero")
+    fresh = in_us(ttl)
     try:
         payload = ask.codec.encode(value)
     except Exception as error:  # noqa: BLE001 -- a value that cannot be kept can still be handed out
@@ -167,7 +175,7 @@ def encode(value: Any, took_us: int, ask: Ask) -> Entry | str:
         return f"not stored: the codec {ask.codec.name} fails with {type(error).__name__}"
     if len(payload) > ask.most_bytes:
         return f"not stored: larger than {ask.most_bytes} bytes"
-    stale = max(policy.stale_while_revalidate, policy.stale_if_error) // _US
+    stale = in_us(max(policy.stale_while_revalidate, policy.stale_if_error))
     return Entry(payload, ask.codec.name, fresh, fresh + stale, took_us)
 
 
@@ -180,7 +188,7 @@ def encode_error(error: Exception, took_us: int, ask: Ask) -> Entry | None:
     payload = json.dumps([_name(type(error)), *error.args]).encode("ascii")
     if len(payload) > ask.most_bytes:
         return None
-    fresh = ask.policy.negative_ttl // _US
+    fresh = in_us(ask.policy.negative_ttl)
     return Entry(payload, "error", fresh, fresh, took_us, Kind.ERROR)
 
 

@@ -51,10 +51,11 @@ def pack(entry: Entry, compress_above: int) -> bytes:
     return b"".join((head, codec, payload))
 
 
-def unpack(data: bytes, begin: int = 0) -> Entry | None:
+def unpack(data: bytes, begin: int = 0, most_bytes: int = _MOST_PAYLOAD) -> Entry | None:
     """The entry that *data* holds from *begin* on; None if it holds none, or one of another form.
 
-    A compressed payload is never inflated beyond the size that was noted when it was made.
+    Nor one of more than *most_bytes*: whoever writes the store does not decide how much of our
+    memory it takes. A compressed payload is never inflated beyond the size that was noted.
     """
     head = begin + _HEAD.size
     if len(data) < head or data[begin] != _FORM:
@@ -62,6 +63,8 @@ def unpack(data: bytes, begin: int = 0) -> Entry | None:
     _, flags, fresh, keep, took, size, length = _HEAD.unpack_from(data, begin)
     start = head + length
     payload = data[start:]
+    if size > most_bytes:
+        return None
     try:
         codec = str(data[head:start], "ascii")
         kind = _KINDS.get(flags) or Kind(flags & ~_COMPRESSED)

@@ -29,6 +29,7 @@ __all__ = [
     "Release",
     "Write",
     "alone",
+    "at_hand",
     "fetch",
     "recompute",
     "settled",
@@ -42,7 +43,7 @@ AWAY = "the store is away: computed in this process"
 _FULL = "not stored: the store takes nothing at present"
 _IN_VAIN = "not stored: somebody else computes for too long"
 _OVERTAKEN = "not stored: it was invalidated meanwhile"
-_SLOW = "not stored: computing took longer than lock_ttl"
+_SLOW = "not stored: computing took longer than lock_ttl, and others began or invalidated it"
 _STALE = "stale: it is being computed anew"
 _SPARE = "stale: computing it anew failed"
 
@@ -116,6 +117,14 @@ def settled(reply: Reply, ask: Ask) -> Outcome | None:
     if found is None or reply.claim is Claim.MINE:
         return None
     return _usable(found, reply)
+
+
+def at_hand(reply: Reply, ask: Ask) -> Outcome | None:
+    """What others may have at once while whoever got *reply* computes anew, ahead of time."""
+    found = judge(reply, ask)
+    if found is None or reply.claim is not Claim.MINE or found.freshness is not Freshness.FRESH:
+        return None
+    return _handed_out(found, reply, "")
 
 
 def _usable(found: Found, reply: Reply) -> Outcome | None:
@@ -207,9 +216,7 @@ def recompute(ask: Ask, reply: Reply) -> Flow[Effect, Outcome]:
     written, reason = yield from _store(reply, entry)
     overtaken = written is Written.OVERTAKEN
     if overtaken:
-        # It is the claim that ran out then, most likely: no reason to have all others wait anew.
-        slow = took >= ask.policy.lock_ttl // _US
-        reason, overtaken = (_SLOW, False) if slow else (_OVERTAKEN, True)
+        reason = _SLOW if took >= ask.policy.lock_ttl // _US else _OVERTAKEN
     return Outcome(
         value,
         computed=True,

@@ -49,19 +49,24 @@ class Codec(Generic[ValueT]):
             the entry counts as missing.
         immutable: Whether a value can be shared by all who ask for it. If not, a cache keeps
             bytes, and everybody gets a value of their own.
+        weight: How many times the bytes an immutable value takes, about: it is kept beside
+            them, and counts.
 
     Raises:
-        ValueError: If the name is not such a name.
+        ValueError: If the name is not such a name, or the weight is negative.
     """
 
     name: str
     encode: Callable[[ValueT], bytes]
     decode: Callable[[bytes], ValueT]
     immutable: bool = field(default=False, kw_only=True)
+    weight: int = field(default=8, kw_only=True)
 
     def __post_init__(self) -> None:
         if not (0 < len(self.name) <= 32 and self.name.isascii() and self.name.isprintable()):  # noqa: PLR2004 -- as the docstring says
             raise ValueError("name must be 1 to 32 printable ASCII characters")
+        if self.weight < 0:
+            raise ValueError("weight must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +113,8 @@ class Policy:
             error of that type with the same arguments, which have to be str, int, float,
             bool or None.
         lock_ttl: How long one process may compute before another begins, too; what takes
-            longer is not stored where processes share a store. Make it longer than *compute*
-            ever takes, and as short as others can wait if a process dies meanwhile.
+            longer is stored only if nobody else has begun meanwhile. Make it longer than *compute*
+            usually takes, and as short as others can wait if a process dies meanwhile.
         wait: How long at most to wait for somebody else's computation before computing
             oneself; None: in this process as long as it takes, for others *lock_ttl*.
 

@@ -6,7 +6,7 @@ import hashlib
 import math
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, Flag
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
@@ -27,7 +27,7 @@ def key_of(*parts: Part, version: int = 0) -> str:
     """Build a key from *parts* such as `"profile", user_id`.
 
     Different parts give different keys, also if they only differ in type: 1, True and "1"
-    do. What is stored under a key changes its form with the code that computes it: count
+    do. Lists and tuples of the same parts are the same. What is stored under a key changes its form with the code that computes it: count
     *version* up then, and old entries are no longer found. A key that gets longer than 200
     characters is its SHA-256 digest instead.
 
@@ -82,7 +82,14 @@ def _written(part: Part) -> tuple[str, str]:
 
 
 def _member(part: Enum) -> str:
-    return f"{type(part).__module__}.{type(part).__qualname__}.{part.name}"
+    # Flags that are joined, or unknown, may have no name.
+    told = part.value if isinstance(part, Flag) else part.name
+    return f"{type(part).__module__}.{type(part).__qualname__}.{told}"
+
+
+def _time(part: time) -> str:
+    # A zone's offset depends on the day, so a time alone does not tell it.
+    return f"{part.isoformat()} {part.fold} {part.tzinfo or ''}"
 
 
 def _finite(part: float) -> str:
@@ -104,7 +111,8 @@ _FORMS: Final[tuple[tuple[str, type | tuple[type, ...], Callable[[Any], str]], .
     ("u", UUID, lambda part: part.hex),
     ("d", Decimal, str),
     ("D", datetime, lambda part: part.isoformat()),
-    ("t", (date, time), lambda part: part.isoformat()),
+    ("t", date, lambda part: part.isoformat()),
+    ("h", time, _time),
     ("T", timedelta, lambda part: str(part // _US)),
     ("l", (tuple, list), lambda part: _joined(part)),  # noqa: PLW0108 -- defined below
 )

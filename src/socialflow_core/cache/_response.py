@@ -88,6 +88,6 @@ class StoredResponse:
 
 
 RESPONSE: Final[Codec[StoredResponse]] = Codec(
-    "http1", StoredResponse.to_bytes, StoredResponse.from_bytes, immutable=True
+    "http1", StoredResponse.to_bytes, StoredResponse.from_bytes, immutable=True, weight=2
 )
 """Keeps responses in any cache."""

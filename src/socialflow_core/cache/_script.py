@@ -4,7 +4,7 @@ Names of what is stored, with the prefix `p`:
 
 ```
 {p}:e:<key>     an entry: "stamp grace took" and a newline, then `_entry.pack`
-{p}:l:<key>     who computes it: the token of the claim
+{p}:l:<key>     who computes it: the token of the claim, and when it ends (ms); kept for longer
 {p}:t:<tag>     the version of a tag; that of no text is of everything, and names the server
 ```
 
@@ -36,12 +36,33 @@ Item: TypeAlias = tuple[list[str], list[Argument]]
 # A version that ran out would only cost its entries; those that are needed are prolonged.
 _VERSION_MS = 86_400_000
 _MS = 1000
+# A claim that ran out is kept so many times as long: what was computed under it is stored if
+# nobody else has claimed it since.
+_KEPT = 10
+# What the server's clock and id are is asked for only when needed; a user who may not ask for
+# the id (INFO is "dangerous") is one whose server may have been started again at any time.
+_SERVER = """
+local call, try, match = redis.call, redis.pcall, string.match
+local clock
+local function now()
+  if not clock then
+    local time = call('TIME')
+    clock = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return clock
+end
+local function server()
+  local told = try('INFO', 'server')
+  return type(told) == 'string' and match(told, 'run_id:(%x+)') or '?'
+end
+"""
 
 # KEYS: entry, claim, tags. ARGV: number of tags, token, how long to claim (ms), eagerness,
 # digest of the tags' names, how long a version lives (ms). The entry of a reply: the entry
 # ('' if there is none), ms left; and if somebody is to compute: the claim, the stamp.
-READ: Final = """
-local call, try, match = redis.call, redis.pcall, string.match
+READ: Final = (
+    _SERVER
+    + """
 local out, n, k, a = {}, 0, 0, 0
 while ARGV[a + 1] do
   local tags, token, early = ARGV[a + 1] + 0, ARGV[a + 2], ARGV[a + 4] + 0
@@ -65,8 +86,9 @@ while ARGV[a + 1] do
     out[n] = {entry, left}
   else
     claim = 2
-    if not got[2] then
-      claim = try('SET', KEYS[k + 2], token, 'PX', ARGV[a + 3]).err and 3 or 1
+    if not got[2] or now() >= (match(got[2], ' (%d+)$') or 0) + 0 then
+      local until_ms = string.format('%s %.0f', token, now() + ARGV[a + 3])
+      claim = try('SET', KEYS[k + 2], until_ms, 'PX', ARGV[a + 3] * KEPT).err and 3 or 1
       if claim == 1 and not whole then
         stamp = ARGV[a + 5]
         for i = 3, tags + 2 do
@@ -75,7 +97,7 @@ while ARGV[a + 1] do
             version = token
             local done
             if i == 3 then
-              version = token .. '@' .. match(call('INFO', 'server'), 'run_id:(%x+)')
+              version = token .. '@' .. server()
               done = try('SET', KEYS[k + i], version)
             else
               done = try('SET', KEYS[k + i], version, 'PX', ARGV[a + 6])
@@ -92,7 +114,8 @@ while ARGV[a + 1] do
   k, a = k + 2 + tags, a + 6
 end
 return out
-"""
+""".replace("KEPT", str(_KEPT + 1))
+)
 
 # KEYS: as above. ARGV: number of tags, token, stamp, digest, how long to keep (ms; 0: only
 # end the claim), how long a version lives (ms), the entry. A reply: 0 stored, 1 overtaken, 2 refused.
@@ -103,7 +126,7 @@ while ARGV[a + 1] do
   local tags, keep = ARGV[a + 1] + 0, ARGV[a + 5] + 0
   local got = call('MGET', unpack(KEYS, k + 2, k + 2 + tags))
   local told, stamp = 1, ARGV[a + 4]
-  if got[1] == ARGV[a + 2] then
+  if got[1] and string.match(got[1], '^%S+') == ARGV[a + 2] then
     for i = 2, tags + 1 do stamp = stamp .. ',' .. (got[i] or '') end
     if keep > 0 and stamp == ARGV[a + 3] then
       told = try('SET', KEYS[k + 1], ARGV[a + 7], 'PX', keep).err and 2 or 0
@@ -134,17 +157,20 @@ return out
 """
 
 # A server that was started again may have forgotten what was invalidated last. KEYS: the
-# version of everything. ARGV: a word an item, for there has to be one.
-RECOVER: Final = """
-local out = {}
-local id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+# version of everything. ARGV: 1 if it is to go also where it is not known whether it was.
+RECOVER: Final = (
+    _SERVER
+    + """
+local out, id = {}, server()
 for n = 1, #KEYS do
   local version = redis.call('GET', KEYS[n])
-  local other = version and string.match(version, '@(%x+)$') ~= id
-  out[n] = other and redis.call('UNLINK', KEYS[n]) or 0
+  local other = ARGV[n] == '1'
+  if id ~= '?' then other = match(version or '', '@(%x+)$') ~= id end
+  out[n] = version and other and redis.call('UNLINK', KEYS[n]) or 0
 end
 return out
 """
+)
 
 
 class Names:
@@ -180,9 +206,10 @@ class Names:
         keys = self._keys(query.key, query.tags)
         # In whole milliseconds, as the server counts.
         grace = (entry.keep_us - entry.fresh_us) // _MS
-        head = f"{stamp} {grace} {-(-entry.took_us // _MS)}\n".encode()
+        versions = stamp.encode(*_AS_IT_IS)
+        head = b"%b %d %d\n" % (versions, grace, -(-entry.took_us // _MS))
         keep = max(1, entry.keep_us // _MS)
-        args = (len(keys) - 2, query.token, stamp, digest_of(query.tags), keep, _VERSION_MS)
+        args = (len(keys) - 2, query.token, versions, digest_of(query.tags), keep, _VERSION_MS)
         return keys, [*args, head + pack(entry, compress_above)]
 
     def release(self, query: Query) -> Item:
@@ -192,12 +219,13 @@ class Names:
 
     def dropped(self, keys: Sequence[str], tags: Sequence[str]) -> list[str]:
         """What to delete: entries and claims of *keys*, versions of *tags*."""
-        names = [name_of(key) for key in keys]
-        return [
-            *(self._entry + name for name in names),
-            *(self._claim + name for name in names),
-            *(self._tag + name_of(tag) for tag in tags),
-        ]
+        # What is computed meanwhile finds its claim gone in whatever parts they are deleted.
+        pairs = [kind + name_of(key) for key in keys for kind in (self._claim, self._entry)]
+        return pairs + [self._tag + name_of(tag) for tag in tags]
+
+    def greeting(self) -> tuple[Argument, ...]:
+        """Word `RECOVER` as the first command of a connection."""
+        return "EVAL", RECOVER, 1, self.everything, "0"
 
     def _keys(self, key: str, tags: tuple[str, ...]) -> list[str]:
         name = name_of(key)
@@ -207,19 +235,21 @@ class Names:
         return keys
 
 
+# Another writer may have put any bytes where versions are.
+_AS_IT_IS = ("utf-8", "surrogateescape")
 _CLAIMS = (Claim.NONE, Claim.MINE, Claim.TAKEN, Claim.IMPOSSIBLE)
 _WRITTEN = (Written.STORED, Written.OVERTAKEN, Written.REFUSED)
 
 
-def read_reply(told: Sequence[Any]) -> Reply:
-    """What an item's entry in the reply of `READ` means."""
+def read_reply(told: Sequence[Any], most_bytes: int) -> Reply:
+    """What an item's entry in the reply of `READ` means; a larger payload is none."""
     data, left = told[0], told[1]
     entry = None
     if data:
-        entry = unpack(data, data.index(b"\n") + 1)
+        entry = unpack(data, data.index(b"\n") + 1, most_bytes)
     if len(told) == 2:  # noqa: PLR2004 -- as the script's text says
         return Reply(entry, left * _MS)
-    return Reply(entry, left * _MS, _CLAIMS[told[2]], told[3].decode("ascii"))
+    return Reply(entry, left * _MS, _CLAIMS[told[2]], told[3].decode(*_AS_IT_IS))
 
 
 def written(told: int) -> Written:

@@ -42,9 +42,13 @@ class _Keyed:
     """
 
     def __init__(
-        self, function: Callable[..., Any], key: Callable[..., Any] | None, version: int
+        self,
+        function: Callable[..., Any],
+        key: Callable[..., Any] | None,
+        name: str | None,
+        version: int,
     ) -> None:
-        self._name = f"{function.__module__}.{function.__qualname__}"
+        self._name = name or _name_of(function)
         self._signature = inspect.signature(function)
         self._key = key
         self._version = version
@@ -70,6 +74,18 @@ class _Keyed:
             for name, value in bound.arguments.items()
         )
         return key_of(self._name, *parts, version=self._version)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    name = f"{function.__module__}.{function.__qualname__}"
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    seen = set(code.co_freevars) - {"__class__"} if code is not None else set()  # of super()
+    if seen or "<lambda>" in name:
+        raise ValueError(
+            f"{name} is a lambda or sees variables of its surroundings, so that others of that"
+            " name may differ from it: give it a name= of its own"
+        )
+    return name
 
 
 class CachedFunction(Generic[ParamsT, ValueT]):
@@ -105,6 +121,7 @@ def cached(
     *,
     ttl: Ttl[Any],
     key: Callable[..., Any] | None = None,
+    name: str | None = None,
     tags: tuple[str, ...] = (),
     version: int = 0,
     codec: Codec[Any] | None = None,
@@ -116,6 +133,7 @@ def cached(
     *,
     ttl: Ttl[Any],
     key: Callable[..., Any] | None = None,
+    name: str | None = None,
     tags: tuple[str, ...] = (),
     version: int = 0,
     codec: Codec[Any] | None = None,
@@ -125,6 +143,7 @@ def cached(
     cache: Any,
     *,
     key: Callable[..., Any] | None = None,
+    name: str | None = None,
     version: int = 0,
     **how: Any,
 ) -> Any:
@@ -134,12 +153,16 @@ def cached(
         cache: Where to keep what it returns.
         key: Makes a part, or a tuple of parts, for `key_of` of the function's arguments; for
             methods, and for arguments that have no text of their own.
+        name: What its keys begin with, instead of its module and name: where these are not
+            its own, as of a function in another one, or of `__main__` in a shared store.
         version: Count it up when what is returned changes its form.
         how: *ttl*, *tags*, *codec* and *policy*, as `Cache.get_or_compute` takes them.
 
     Raises:
         TypeError: If the cache and the function are not of one kind; when called, if an
             argument has no text that is always the same.
+        ValueError: If the function is a lambda, or sees variables of a function around it,
+            and has no *name*.
     """
     waits = inspect.iscoroutinefunction(cache.get_or_compute)
 
@@ -148,6 +171,6 @@ def cached(
             raise TypeError("an async function needs an async cache, and a sync one a sync cache")
         get = functools.partial(cache.get_or_compute, **how)
         kind = AsyncCachedFunction if waits else CachedFunction
-        return kind(function, _Keyed(function, key, version), get)
+        return kind(function, _Keyed(function, key, name, version), get)
 
     return decorate

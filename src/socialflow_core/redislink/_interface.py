@@ -48,6 +48,10 @@ class LinkOptions:
         probe_interval: How often a lost server is asked whether it is back, in the
             background; no call ever is the probe.
         probe: The command that must succeed for the server to count as back.
+        greeting: The command that a new connection begins with, as EVAL and its words: what
+            has to be done before a server that may have been started again is believed. A
+            connection on which it fails is none. A plain link, which knows no connections,
+            sends it to a server that does not know a script yet.
 
     Raises:
         ValueError: If a duration is not positive.
@@ -57,6 +61,7 @@ class LinkOptions:
     connect_timeout: timedelta = timedelta(seconds=1)
     probe_interval: timedelta = timedelta(milliseconds=100)
     probe: tuple[Argument, ...] = ("PING",)
+    greeting: tuple[Argument, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("deadline", "connect_timeout", "probe_interval"):

@@ -18,6 +18,7 @@ from socialflow_core.cache._flow import (
     Release,
     Write,
     alone,
+    at_hand,
     fetch,
     recompute,
     settled,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from socialflow_core.cache._interface import Cached, Codec, Policy, Ttl
     from socialflow_core.cache._stored import AsyncStore, Query, Reply
 
-    from .flights import Place
+    from .flights import Landing, Place
     from .front import Front
 
 __all__ = ["AsyncEngine"]
@@ -53,13 +54,11 @@ class _Here:
         self.tasks: set[asyncio.Task[None]] = set()
         self.releases: set[asyncio.Task[None]] = set()
 
-    def ended(self, place: Place, flight: AsyncFlight) -> bool:
-        """Its task is over; whether that was cancelled before it began, and did nothing."""
-        if self.flights.get(place) is not flight:
-            return False
-        del self.flights[place]
-        flight.land(asyncio.CancelledError())
-        return True
+    def land(self, place: Place, flight: AsyncFlight, landing: Landing) -> None:
+        """It is over: the next who asks begins another one."""
+        if self.flights.get(place) is flight:
+            del self.flights[place]
+        flight.land(landing)
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run *work* in a task of its own."""
@@ -172,10 +171,10 @@ class AsyncEngine:
                 perform = _Performer(self, ask, self._front.query(ask), compute)
                 return await arun(alone(ask), perform)
             match landing:
-                case Exception() as error:
+                case Exception() | asyncio.CancelledError() as error:
                     raise error
                 case None | BaseException():
-                    continue  # who computed was cancelled
+                    continue  # who computed was interrupted
                 case outcome:
                     if is_good_for_others(outcome, flight.ticket):
                         return self._front.shared(outcome, ask)
@@ -194,44 +193,57 @@ class AsyncEngine:
             pass  # `fetch` knows what to do
         except BaseException:
             here.start(self._release(query))  # it may have been claimed
-            del here.flights[place]
-            flight.land(None)
+            here.land(place, flight, None)
             raise
         if outcome is not None:
-            del here.flights[place]
-            flight.land(outcome)
+            here.land(place, flight, outcome)
         else:
-            perform = _Performer(self, ask, query, compute)
-            task = here.start(self._travel(here, flight, perform, reply))
-
-            def ended(_: asyncio.Task[None]) -> None:
-                if here.ended(place, flight):
-                    release = here.start(self._release(query))
-                    here.releases.add(release)
-                    release.add_done_callback(here.releases.discard)
-
-            task.add_done_callback(ended)
-            match await flight.wait(None):
-                case BaseException() as error:
-                    raise error
-                case None:
-                    raise asyncio.CancelledError
-                case outcome:
-                    pass
+            others = at_hand(reply, ask) if reply is not None else None
+            if others is not None:
+                # Computed ahead of time: that meets one caller, and not all of them.
+                here.land(place, flight, others)
+                flight = AsyncFlight(flight.ticket)
+            outcome = await self._take_off(
+                here, flight, reply, _Performer(self, ask, query, compute)
+            )
         self._front.learn(ask, tags, outcome, flight.ticket)
         return outcome
 
-    async def _travel(
-        self, here: _Here, flight: AsyncFlight, perform: _Performer, reply: Reply | None
-    ) -> None:
+    async def _take_off(
+        self, here: _Here, flight: AsyncFlight, reply: Reply | None, perform: _Performer
+    ) -> Outcome:
+        """Compute in a task of its own, which whoever is cancelled leaves to the others."""
         ask = perform.ask
-        try:
-            with computing(flight):
-                flight.land(await arun(fetch(ask, reply), perform))
-        except BaseException as error:  # noqa: BLE001 -- raised where it is waited for
-            flight.land(error)
-        finally:
-            del here.flights[ask.key, id(ask.codec)]
+        place = ask.key, id(ask.codec)
+
+        async def travel() -> None:
+            landing: Landing = None
+            try:
+                with computing(flight):
+                    landing = await arun(fetch(ask, reply), perform)
+            except asyncio.CancelledError as error:
+                # If it was not this task that was cancelled, it is what computing came to.
+                task = asyncio.current_task()
+                landing = None if task is not None and task.cancelling() else error
+            except BaseException as error:  # noqa: BLE001 -- raised where it is waited for
+                landing = error
+            here.land(place, flight, landing)
+
+        def ended(_: asyncio.Task[None]) -> None:
+            if not flight.has_landed:  # it was cancelled before it began, and did nothing
+                here.land(place, flight, None)
+                release = here.start(self._release(perform.query))
+                here.releases.add(release)
+                release.add_done_callback(here.releases.discard)
+
+        here.start(travel()).add_done_callback(ended)
+        match await flight.wait(None):
+            case BaseException() as error:
+                raise error
+            case None:
+                raise asyncio.CancelledError
+            case outcome:
+                return outcome
 
     async def _release(self, query: Query) -> None:
         with contextlib.suppress(UnavailableError):  # it ends by itself
@@ -258,12 +270,12 @@ class AsyncEngine:
 class _Performer:
     """Carries out what a flow wants done, for one question."""
 
-    __slots__ = ("_compute", "_engine", "_query", "ask")
+    __slots__ = ("_compute", "_engine", "ask", "query")
 
     def __init__(self, engine: AsyncEngine, ask: Ask, query: Query, compute: _Compute) -> None:
         self._engine = engine
         self.ask = ask
-        self._query = query
+        self.query = query
         self._compute = compute
 
     async def __call__(self, effect: Effect) -> object:
@@ -274,11 +286,11 @@ class _Performer:
                 value = await self._compute()
                 return value, front.clock() - began
             case Read(force=force):
-                return await store.read(self._query._replace(early=-1.0) if force else self._query)
+                return await store.read(self.query._replace(early=-1.0) if force else self.query)
             case Write(stamp=stamp, entry=entry):
-                return await store.write(self._query, stamp, entry)
+                return await store.write(self.query, stamp, entry)
             case Release():
-                await store.release(self._query)
+                await store.release(self.query)
             case Sleep(duration=duration):
                 await asyncio.sleep(duration.total_seconds())
             case Refresh(reply=reply):

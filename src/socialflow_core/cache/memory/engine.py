@@ -18,6 +18,7 @@ from socialflow_core.cache._flow import (
     Release,
     Write,
     alone,
+    at_hand,
     fetch,
     recompute,
     settled,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from socialflow_core.cache._interface import Cached, Codec, Policy, Ttl
     from socialflow_core.cache._stored import Query, Reply, Store
 
+    from .flights import Landing
     from .front import Front
 
 __all__ = ["Engine"]
@@ -59,7 +61,6 @@ class Engine:
         # In a forked child too: the threads that computed do not exist there.
         self._flights = Flights()
         self._refreshes = threading.BoundedSemaphore(_MOST_REFRESHES)
-        self._front.renew()
 
     def get_or_compute(
         self,
@@ -147,16 +148,17 @@ class Engine:
                         return self._front.shared(outcome, ask)
 
     def _lead(self, ask: Ask, compute: Callable[[], Any], flight: Flight) -> Outcome:
+        place = ask.key, id(ask.codec)
+        landing: Landing = None
         try:
-            outcome = self._travel(ask, compute, flight)
+            landing = outcome = self._travel(ask, compute, flight)
         except BaseException as error:
-            flight.landing = error
+            landing = error
             raise
         else:
-            flight.landing = outcome
             return outcome
         finally:
-            self._flights.land((ask.key, id(ask.codec)), flight)
+            self._flights.land(place, flight, landing)
 
     def _travel(self, ask: Ask, compute: Callable[[], Any], flight: Flight) -> Outcome:
         query = self._front.query(ask)
@@ -166,6 +168,10 @@ class Engine:
             outcome = settled(reply, ask)
             if outcome is not None:
                 return outcome
+            # Computed ahead of time: that meets one caller, and not all of them.
+            others = at_hand(reply, ask)
+            if others is not None:
+                self._flights.land((ask.key, id(ask.codec)), flight, others)
         except UnavailableError:
             pass  # `fetch` knows what to do
         except BaseException:
@@ -190,7 +196,12 @@ class Engine:
             finally:
                 refreshes.release()
 
-        threading.Thread(target=work, name="socialflow-cache-refresh", daemon=True).start()
+        thread = threading.Thread(target=work, name="socialflow-cache-refresh", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # none is to be had
+            refreshes.release()
+            perform(Release())
 
     @property
     def parts(self) -> tuple[Store, Front]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .table import Ticket
 
-__all__ = ["AsyncFlight", "Flight", "Flights", "Place", "computing", "refuse_circle"]
+__all__ = ["AsyncFlight", "Flight", "Flights", "Landing", "Place", "computing", "refuse_circle"]
 
 Place: TypeAlias = tuple[str, int]
 """A key, and which codec reads it."""
@@ -45,10 +45,12 @@ class Flight:
                 event = self._event = threading.Event()
         return event.wait(limit)
 
-    def land(self, lock: threading.Lock) -> None:
-        """Wake whoever waits."""
+    def land(self, lock: threading.Lock, landing: Landing) -> None:
+        """Wake whoever waits, and tell them; the first time counts."""
         with lock:
-            self._landed = True
+            if self._landed:
+                return
+            self.landing, self._landed = landing, True
             event = self._event
         if event is not None:
             event.set()
@@ -65,22 +67,27 @@ class Flights:
         """The flight of *place*: *flight*, if there is none yet."""
         return self._flying.setdefault(place, flight)
 
-    def land(self, place: Place, flight: Flight) -> None:
-        """It is over: the next who asks begins another one."""
-        del self._flying[place]
-        flight.land(self.lock)
+    def land(self, place: Place, flight: Flight, landing: Landing) -> None:
+        """It is over for all but who leads it: the next who asks begins another one."""
+        if self._flying.get(place) is flight:
+            del self._flying[place]
+        flight.land(self.lock, landing)
 
 
 class AsyncFlight:
-    """One computation, for the tasks of one event loop."""
+    """One computation, for the tasks of one event loop.
 
-    __slots__ = ("_future", "_landed", "_landing", "ticket")
+    Attributes:
+        has_landed: Whether it is over for whoever waits.
+    """
+
+    __slots__ = ("_future", "_landing", "has_landed", "ticket")
 
     def __init__(self, ticket: Ticket) -> None:
         self.ticket = ticket
         self._future: asyncio.Future[None] | None = None  # made when somebody waits
         self._landing: Landing = None
-        self._landed = False
+        self.has_landed = False
 
     async def wait(self, limit: float | None) -> Landing:
         """What it brings.
@@ -88,18 +95,20 @@ class AsyncFlight:
         Raises:
             TimeoutError: If that takes longer than *limit* seconds.
         """
-        if not self._landed:
+        if not self.has_landed:
             if self._future is None:
                 self._future = asyncio.get_running_loop().create_future()
             # Who is cancelled here leaves the future to the others.
             await asyncio.wait((self._future,), timeout=limit)
-        if not self._landed:
+        if not self.has_landed:
             raise TimeoutError
         return self._landing
 
     def land(self, landing: Landing) -> None:
-        """Wake whoever waits."""
-        self._landing, self._landed = landing, True
+        """Wake whoever waits, and tell them; the first time counts."""
+        if self.has_landed:
+            return
+        self._landing, self.has_landed = landing, True
         if self._future is not None:
             self._future.set_result(None)
 

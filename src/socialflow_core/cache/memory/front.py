@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import random
 import secrets
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from socialflow_core._kit.forks import renew_in_forks
 from socialflow_core._kit.observe import count
 from socialflow_core.cache._codecs import JSON
-from socialflow_core.cache._core import Ask, check_key, checked_tags, eagerness
+from socialflow_core.cache._core import Ask, check_key, checked_tags, eagerness, in_us
 from socialflow_core.cache._interface import Cached
 from socialflow_core.cache._stored import Kind, Query
 
@@ -67,10 +70,12 @@ class Front:
         self._max_bytes = max_bytes
         self.clock = clock
         self._numbers = itertools.count()
-        self.renew()
+        self._renew()
+        renew_in_forks(self, Front._renew)
 
-    def renew(self) -> None:
-        """In a forked child: two must not claim by the same tokens."""
+    def _renew(self) -> None:
+        """In a forked child too: two must not claim by the same tokens."""
+        self.table.renew()
         self._token = secrets.token_hex(8)
         # Chance, not a secret: who computes early.
         self._uniform = random.Random().random  # noqa: S311 -- see above
@@ -128,7 +133,7 @@ class Front:
         # random() is 0 at times, but never 1.
         early = eagerness(policy.early, 1.0 - self._uniform()) if policy.early else 0.0
         token = f"{self._token}-{next(self._numbers)}"
-        return Query(ask.key, ask.tags, token, policy.lock_ttl // _US, early)
+        return Query(ask.key, ask.tags, token, in_us(policy.lock_ttl), early)
 
     def ticket(self, ask: Ask) -> Ticket:
         """The marks of what is asked for."""
@@ -152,6 +157,8 @@ class Front:
             times = {"now": self.clock(), "left_us": outcome.left_us}
             held = Held(entry, tags=ask.tags, ticket=ticket, **times)
             self.table.put(ask.key, held)
+        if ask.codec.immutable and held.value is UNREAD:
+            self.table.charge(ask.key, held, ask.codec.weight * len(entry.payload))
         held.learn(ask.codec, outcome.value, ask.policy.early, tags)
 
     def handed_out(self, outcome: Outcome) -> Cached[Any]:
@@ -166,9 +173,16 @@ class Front:
         return Cached(outcome.value, source, outcome.age_us * _US, outcome.reason)
 
     def shared(self, outcome: Outcome, ask: Ask) -> Outcome:
-        """What whoever waited for it gets: the same, and where it can change, an own copy."""
+        """What whoever waited for it gets: the same, and where it can change, an own copy.
+
+        What neither the codec nor `copy.deepcopy` can copy is shared.
+        """
         entry = outcome.entry
-        if entry is None or entry.kind is not Kind.VALUE or ask.codec.immutable:
+        if ask.codec.immutable or outcome.value is None:
+            return outcome
+        if entry is None or entry.kind is not Kind.VALUE:
+            with suppress(Exception):  # whatever a class makes of being copied
+                return outcome._replace(value=copy.deepcopy(outcome.value))
             return outcome
         return outcome._replace(value=ask.codec.decode(entry.payload))
 

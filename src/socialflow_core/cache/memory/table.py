@@ -29,6 +29,8 @@ __all__ = ["UNREAD", "Held", "Mark", "Table", "Ticket", "entry_mark", "tag_mark"
 UNREAD: Final = object()
 # What a held entry takes beside its payload and its key, as measured.
 _OVERHEAD = 600
+# Its mark, the mark's name and the reference to it, and the tag itself.
+_A_TAG = 650
 _FEW_MARKS = 1000
 
 
@@ -86,7 +88,7 @@ class Held:
         self.sure_until = 0
         self.codec: Codec[Any] | None = None
         self.value: Any = UNREAD
-        self.size = len(entry.payload) + _OVERHEAD
+        self.size = len(entry.payload) + _OVERHEAD + sum(_A_TAG + len(tag) for tag in tags)
 
     def learn(self, codec: Codec[Any], value: Any, beta: float, asked: tuple[str, ...]) -> None:
         """It was read with *codec*: that makes the next time quick."""
@@ -166,7 +168,6 @@ class Table:
 
     def put(self, key: str, held: Held) -> bool:
         """Keep it; False if one of its marks is dead, or it does not fit in at all."""
-        evicted = 0
         held.size += len(key)
         with self._lock:
             self._remove(key)
@@ -176,12 +177,29 @@ class Table:
                 return False
             self._held[key] = held
             self._bytes += held.size
-            while len(self._held) > self._max_entries or self._bytes > self._max_bytes:
-                self._remove(next(iter(self._held)))
-                evicted += 1
+            evicted = self._make_room()
         if evicted:
             count("cache.evicted", evicted)
         return True
+
+    def charge(self, key: str, held: Held, more: int) -> None:
+        """It takes so many bytes *more* from now on, for its value is kept beside its bytes."""
+        with self._lock:
+            if self._held.get(key) is not held:
+                return
+            held.size += more
+            self._bytes += more
+            evicted = self._make_room()
+        if evicted:
+            count("cache.evicted", evicted)
+
+    def _make_room(self) -> int:
+        evicted = 0
+        while len(self._held) > self._max_entries or self._bytes > self._max_bytes:
+            # One call: `find` moves entries meanwhile, without the lock.
+            self._bytes -= self._held.popitem(last=False)[1].size
+            evicted += 1
+        return evicted
 
     def forget(self, key: str) -> None:
         """Take it out, whatever it is."""
@@ -200,9 +218,11 @@ class Table:
                     self._drop_all()
 
     def open(self) -> None:
-        """Take entries from now on."""
+        """Take entries from now on, and nothing of what was being fetched before."""
         with self._lock:
-            self.is_open = True
+            if not self.is_open:
+                self._drop_all()
+                self.is_open = True
 
     def close(self) -> None:
         """Drop everything, and take nothing, also of what is being fetched."""

@@ -5,7 +5,7 @@ invalidated. A missing value is computed by one process; the others wait for it.
 does not answer in time, each process computes for itself, and no caller sees an error.
 """
 
-from .cache import AsyncRedisCache, RedisCache, RedisCacheOptions
+from .cache import AsyncRedisCache, RedisCache, RedisCacheOptions, link_options
 from .store import AsyncRedisStore, RedisStore
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "RedisCache",
     "RedisCacheOptions",
     "RedisStore",
+    "link_options",
 ]

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from socialflow_core.cache._interface import Codec
     from socialflow_core.redislink import AsyncLink, Link
 
-__all__ = ["AsyncRedisCache", "RedisCache", "RedisCacheOptions"]
+__all__ = ["AsyncRedisCache", "RedisCache", "RedisCacheOptions", "link_options"]
 
 _SOURCES = ("local", "redis")
+_DEADLINE = timedelta(milliseconds=100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,8 @@ class RedisCacheOptions:
     Attributes:
         prefix: Keeps its keys apart from yours; the number is the version of their form.
         codec: What makes bytes of values where a call names none.
-        max_value_bytes: A larger value is handed out and not kept.
+        max_value_bytes: A larger value is handed out and not kept; one that another process
+            has kept is not read.
         compress_above: Values of more bytes are compressed in Redis (zlib).
         local_entries: How many entries the tier in this process holds.
         local_bytes: How many bytes they may take, about.
@@ -59,6 +61,18 @@ class RedisCacheOptions:
             raise ValueError("max_value_bytes and compress_above must be at least 1")
         if self.heartbeat <= timedelta(0):
             raise ValueError("heartbeat must be longer than zero")
+
+
+def link_options(
+    options: RedisCacheOptions | None = None, deadline: timedelta = _DEADLINE
+) -> LinkOptions:
+    """How a link of your own is to reach the store of a cache with these *options*.
+
+    Each connection begins by asking whether the server was started again: what it remembers
+    then may be from before an invalidation, and nothing of it is believed.
+    """
+    names = Names((options or RedisCacheOptions()).prefix)
+    return LinkOptions(deadline=deadline, greeting=names.greeting())
 
 
 class _Tier:
@@ -102,7 +116,7 @@ class RedisCache(Engine):
     """See `Cache`. Thread-safe and fork-safe.
 
     Args:
-        link: The way to Redis; `from_url` makes one.
+        link: The way to Redis, made with `link_options`; `from_url` makes one.
         endpoint: Where to hear of invalidations; without, there is no local tier, and
             every hit takes a round trip.
         options: How to keep things.
@@ -121,6 +135,7 @@ class RedisCache(Engine):
             link,
             self._tier.names,
             compress_above=self._tier.options.compress_above,
+            most_bytes=self._tier.options.max_value_bytes,
             used=self._tier.start,
             lost=self._tier.lose,
         )
@@ -131,12 +146,12 @@ class RedisCache(Engine):
         cls,
         url: str,
         *,
-        deadline: timedelta = timedelta(milliseconds=100),
+        deadline: timedelta = _DEADLINE,
         local: bool = True,
         options: RedisCacheOptions | None = None,
     ) -> Self:
         """Keep things in the Redis or Valkey at *url*; *local*: and in this process."""
-        link = RedisLink.from_url(url, LinkOptions(deadline=deadline))
+        link = RedisLink.from_url(url, link_options(options, deadline))
         endpoint = Endpoint.from_url(url) if local else None
         return cls(link, endpoint=endpoint, options=options)
 
@@ -172,6 +187,7 @@ class AsyncRedisCache(AsyncEngine):
             link,
             self._tier.names,
             compress_above=self._tier.options.compress_above,
+            most_bytes=self._tier.options.max_value_bytes,
             used=self._tier.start,
             lost=self._tier.lose,
         )
@@ -182,12 +198,12 @@ class AsyncRedisCache(AsyncEngine):
         cls,
         url: str,
         *,
-        deadline: timedelta = timedelta(milliseconds=100),
+        deadline: timedelta = _DEADLINE,
         local: bool = True,
         options: RedisCacheOptions | None = None,
     ) -> Self:
         """See `RedisCache.from_url`."""
-        link = AsyncRedisLink.from_url(url, LinkOptions(deadline=deadline))
+        link = AsyncRedisLink.from_url(url, link_options(options, deadline))
         endpoint = Endpoint.from_url(url) if local else None
         return cls(link, endpoint=endpoint, options=options)
 

@@ -17,7 +17,6 @@ from socialflow_core._kit.observe import Fact, fact
 
 with requires_extra("redis"):
     import hiredis
-    from redis.exceptions import RedisError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -80,10 +79,12 @@ class Listener:
             return
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._run, name="socialflow-cache-listener", daemon=True
                 )
-                self._thread.start()
+                with contextlib.suppress(RuntimeError):  # none is to be had: at the next read
+                    thread.start()
+                    self._thread = thread
 
     def close(self) -> None:
         """End; calling it twice is fine."""
@@ -107,7 +108,9 @@ class Listener:
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            with contextlib.suppress(OSError, RedisError, hiredis.HiredisError):
+            # Whatever it is (credentials come from a provider that may raise anything), this
+            # thread goes on: without it nothing would ever be kept here again.
+            with contextlib.suppress(BaseException):
                 self._connect_and_listen()
             self._table.close()
             if self._state == "heard" and not self._closed.is_set():

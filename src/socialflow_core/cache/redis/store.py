@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from socialflow_core._kit.errors import UnavailableError
@@ -23,6 +25,7 @@ _READ, _WRITE, _DROP, _RECOVER = map(Script, (READ, WRITE, DROP, RECOVER))
 _MOST_AT_ONCE = 500
 # What could not be dropped because the store was away; beyond that, everything is dropped.
 _MOST_OWED = 10_000
+_TRY_EVERY_S = 0.1
 
 
 def _nothing() -> None:
@@ -35,6 +38,7 @@ class _Shared:
     Args:
         names: What things are called.
         compress_above: Payloads of more bytes are compressed.
+        most_bytes: Larger ones are not read.
         used: Called before each read.
         lost: Called when the store is noticed to be away.
     """
@@ -43,11 +47,13 @@ class _Shared:
         self,
         names: Names,
         compress_above: int,
+        most_bytes: int,
         used: Callable[[], None],
         lost: Callable[[], None],
     ) -> None:
         self.names = names
         self.compress_above = compress_above
+        self.most_bytes = most_bytes
         self.used = used
         self._lost = lost
         self._is_away = False
@@ -57,11 +63,24 @@ class _Shared:
     def _renew(self) -> None:
         self._lock = threading.Lock()
         self._owed: dict[str, None] = {}
+        self._next_try = 0.0
 
     @property
     def is_owing(self) -> bool:
         """Whether anything is to be dropped."""
         return bool(self._owed)
+
+    def is_due(self) -> bool:
+        """Whether to try now to drop what is owed, though the link was never away since.
+
+        What fails later than the others of an outage is owed when that is over already.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if not self._owed or now < self._next_try:
+                return False
+            self._next_try = now + _TRY_EVERY_S
+            return True
 
     def refuse_owed(self, keys: Sequence[str]) -> None:
         """Refuse to read what should have been dropped, and is not yet.
@@ -100,7 +119,7 @@ class _Shared:
 
     def back(self) -> None:
         """The store answers again, and what was owed is dropped."""
-        if self._is_away:
+        if self._is_away and not self._owed:
             self._is_away = False
             fact(Fact(block="cache", state="recovered", name="store", reason="Redis is back"))
 
@@ -119,12 +138,13 @@ class RedisStore:
         names: Names,
         *,
         compress_above: int = 4096,
+        most_bytes: int = 2**32 - 1,
         used: Callable[[], None] = _nothing,
         lost: Callable[[], None] = _nothing,
     ) -> None:
         self._link = link
         self._names = names
-        self._shared = _Shared(names, compress_above, used, lost)
+        self._shared = _Shared(names, compress_above, most_bytes, used, lost)
         link.when_recovered(self._recover)
 
     def read(self, query: Query, /) -> Reply:
@@ -132,12 +152,15 @@ class RedisStore:
         self._shared.used()
         keys, args = self._names.read(query)
         if self._shared.is_owing:
+            self._pay_owed()
             self._shared.refuse_owed(keys)
         try:
-            return read_reply(self._link.call(_READ, keys, args))
+            reply = self._link.call(_READ, keys, args)
         except UnavailableError:
             self._shared.away()
             raise
+        self._shared.back()
+        return read_reply(reply, self._shared.most_bytes)
 
     def write(self, query: Query, stamp: str, entry: Entry, /) -> Written:
         """See `Store.write`."""
@@ -159,7 +182,10 @@ class RedisStore:
             self._pay(names)
         except UnavailableError:
             self._shared.owe(names)
-            raise
+            if not self._link.is_available:
+                raise
+            # It failed later than the others of an outage, which is over: nobody else pays.
+            self._pay(self._shared.owed())
 
     def _pay(self, names: Sequence[str]) -> None:
         for part in _parts(names):
@@ -170,9 +196,14 @@ class RedisStore:
                 raise
             self._shared.paid(part)
 
+    def _pay_owed(self) -> None:
+        if self._link.is_available and self._shared.is_due():
+            with suppress(UnavailableError):  # it is owed still
+                self._pay(self._shared.owed())
+
     def _recover(self) -> None:
         try:
-            self._link.call(_RECOVER, [self._names.everything], [""])
+            self._link.call(_RECOVER, [self._names.everything], ["1"])
             self._pay(self._shared.owed())
         except UnavailableError:
             return  # away again
@@ -188,12 +219,13 @@ class AsyncRedisStore:
         names: Names,
         *,
         compress_above: int = 4096,
+        most_bytes: int = 2**32 - 1,
         used: Callable[[], None] = _nothing,
         lost: Callable[[], None] = _nothing,
     ) -> None:
         self._link = link
         self._names = names
-        self._shared = _Shared(names, compress_above, used, lost)
+        self._shared = _Shared(names, compress_above, most_bytes, used, lost)
         link.when_recovered(self._recover)
 
     async def read(self, query: Query, /) -> Reply:
@@ -201,12 +233,15 @@ class AsyncRedisStore:
         self._shared.used()
         keys, args = self._names.read(query)
         if self._shared.is_owing:
+            await self._pay_owed()
             self._shared.refuse_owed(keys)
         try:
-            return read_reply(await self._link.call(_READ, keys, args))
+            reply = await self._link.call(_READ, keys, args)
         except UnavailableError:
             self._shared.away()
             raise
+        self._shared.back()
+        return read_reply(reply, self._shared.most_bytes)
 
     async def write(self, query: Query, stamp: str, entry: Entry, /) -> Written:
         """See `Store.write`."""
@@ -228,7 +263,10 @@ class AsyncRedisStore:
             await self._pay(names)
         except UnavailableError:
             self._shared.owe(names)
-            raise
+            if not self._link.is_available:
+                raise
+            # It failed later than the others of an outage, which is over: nobody else pays.
+            await self._pay(self._shared.owed())
 
     async def _pay(self, names: Sequence[str]) -> None:
         for part in _parts(names):
@@ -239,9 +277,14 @@ class AsyncRedisStore:
                 raise
             self._shared.paid(part)
 
+    async def _pay_owed(self) -> None:
+        if self._link.is_available and self._shared.is_due():
+            with suppress(UnavailableError):  # it is owed still
+                await self._pay(self._shared.owed())
+
     async def _recover(self) -> None:
         try:
-            await self._link.call(_RECOVER, [self._names.everything], [""])
+            await self._link.call(_RECOVER, [self._names.everything], ["1"])
             await self._pay(self._shared.owed())
         except UnavailableError:
             return  # away again

@@ -100,6 +100,13 @@ class Endpoint(_Endpoint["redis.ConnectionPool"]):
         """
         connection: Connection = self._make(options)
         connection.connect()  # type: ignore[no-untyped-call]  # -- redis-py leaves it untyped
+        if options.greeting:
+            try:
+                connection.send_packed_command([pack_command(options.greeting)])  # type: ignore[no-untyped-call]  # -- as above
+                connection.read_response()
+            except BaseException:
+                connection.disconnect()  # type: ignore[no-untyped-call]  # -- as above
+                raise
         return connection
 
 
@@ -125,8 +132,8 @@ class AsyncEndpoint(_Endpoint["redis.asyncio.ConnectionPool"]):
         connection: AsyncConnection = self._make(options)
         try:
             await connection.connect()  # type: ignore[no-untyped-call]  # -- as above
-            if question:
-                await connection.send_packed_command([pack_command(question)])
+            for asked in filter(None, (options.greeting, question)):
+                await connection.send_packed_command([pack_command(asked)])
                 await connection.read_response()
         except BaseException:  # cancellation is where redis-py does not clean up itself
             await connection.disconnect(nowait=True)

@@ -119,6 +119,8 @@ class PlainLink:
             try:
                 reply = self._client.evalsha(script.sha, *words)
             except NoScriptError:
+                if self._options.greeting:
+                    self._client.execute_command(*self._options.greeting)
                 reply = self._client.eval(script.source, *words)
         except _ERRORS as error:
             if _says_away(error):
@@ -179,6 +181,8 @@ class AsyncPlainLink:
             try:
                 reply = await self._client.evalsha(script.sha, *words)
             except NoScriptError:
+                if self._options.greeting:
+                    await self._client.execute_command(*self._options.greeting)
                 reply = await self._client.eval(script.source, *words)
         except _ERRORS as error:
             if _says_away(error):
