@@ -34,10 +34,11 @@ ASK_LIMITS = (
     "--ignore=tests/ratelimit/test_contract.py",  # its adapter is one of them
     "--ignore=tests/ratelimit/test_limits.py",
 )
+_OF_REDIS = ("certainty", "cluster", "contract", "hardships", "interrupted", "local")
 ASK_REDIS = (
     "--ignore-glob=tests/ratelimit/test_redis*.py",
     "--ignore=tests/ratelimit/test_script.py",
-    *(f"--ignore=tests/cache/test_{part}.py" for part in ("contract", "interrupted", "local")),
+    *(f"--ignore=tests/cache/test_{part}.py" for part in _OF_REDIS),
     *(f"--ignore=tests/locks/test_{part}.py" for part in ("contract", "processes", "redis")),
 )
 ASK_MSGSPEC = ("--ignore=tests/cache/test_msgspec.py", "--ignore=tests/cache/test_redis.py")

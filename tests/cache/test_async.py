@@ -261,7 +261,7 @@ def test_sync_and_async_share_what_they_keep() -> None:
     assert asyncio.run(cache.lookup("a", compute, ttl=_HOUR)).source == "memory"
 
 
-def test_who_is_cancelled_while_asking_the_store_leaves_no_claim() -> None:
+def test_a_computation_that_is_cancelled_leaves_no_claim() -> None:
     """The next who asks computes at once."""
 
     async def main() -> None:

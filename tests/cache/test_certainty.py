@@ -1,4 +1,4 @@
-"""An invalidation holds: after a restart, in forked workers, for many keys at once."""
+"""An invalidation holds, after restarts, in forked workers, for many keys; and nobody hangs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import asyncio
 import os
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from socialflow_core.cache import Policy
+from socialflow_core.cache.memory import AsyncMemoryCache, MemoryCache
 from socialflow_core.cache.redis import AsyncRedisCache, RedisCache
 from socialflow_core.testing.cache import BlockingCache
 from socialflow_core.testing.poll import wait_until
@@ -143,3 +146,71 @@ def test_workers_forked_from_one_process(valkey: Valkey) -> None:
     assert _in_child(drop) == "True"
     assert _in_child(lambda: ask("two", "other")) == "other"
     assert _in_child(lambda: ask("one", "new")) == "new"
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_computations_that_wait_for_each_other(kind: str) -> None:
+    """One needs the other, and that the one: whoever closes the circle is told, and nobody hangs."""
+    if kind == "sync":
+        cache, both = MemoryCache(), threading.Barrier(2)
+
+        def ask(key: str, other: str) -> int:
+            def compute() -> int:
+                both.wait()
+                return cache.get_or_compute(other, lambda: 1, ttl=_HOUR)
+
+            return cache.get_or_compute(key, compute, ttl=_HOUR)
+
+        with ThreadPoolExecutor(2) as pool:
+            asked = [pool.submit(ask, "a", "b"), pool.submit(ask, "b", "a")]
+            told = [each.exception(10) for each in asked]
+    else:
+        told = asyncio.run(_circle())
+    assert {type(error) for error in told} == {RuntimeError}
+
+
+async def _circle() -> list[Any]:
+    cache, both = AsyncMemoryCache(), asyncio.Barrier(2)
+
+    async def ask(key: str, other: str) -> int:
+        async def compute() -> int:
+            await both.wait()
+
+            async def one() -> int:
+                return 1
+
+            return await cache.get_or_compute(other, one, ttl=_HOUR)
+
+        return await cache.get_or_compute(key, compute, ttl=_HOUR)
+
+    async with asyncio.timeout(10):
+        told = await asyncio.gather(ask("a", "b"), ask("b", "a"), return_exceptions=True)
+    return [*told]
+
+
+def test_waiting_where_nothing_is_computed_is_no_circle() -> None:
+    """The last waits for nobody: the others may wait for it, from within and from without."""
+    cache = MemoryCache()
+    go_on, asked = threading.Event(), threading.Event()
+
+    def c() -> int:
+        asked.set()
+        go_on.wait()
+        return 3
+
+    def b() -> int:
+        return cache.get_or_compute("c", c, ttl=_HOUR) + 1
+
+    def a() -> int:
+        return cache.get_or_compute("b", b, ttl=_HOUR) + 1
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(cache.get_or_compute, "c", c, ttl=_HOUR)
+        asked.wait()
+        others = [
+            pool.submit(partial(cache.get_or_compute, key, work, ttl=_HOUR))
+            for key, work in (("b", b), ("a", a))
+        ]
+        wait_until(lambda: len(cache._flights._flying) == 3, "all are under way")
+        go_on.set()
+        assert [each.result(10) for each in (first, *others)] == [3, 4, 5]

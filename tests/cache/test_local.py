@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from socialflow_core._kit.observe import subscribe
 from socialflow_core.cache.redis import RedisCache
 from socialflow_core.redislink import LinkOptions
 from socialflow_core.redislink.redis import Endpoint, RedisLink
 from socialflow_core.testing.poll import wait_until
 from socialflow_core.testing.proxy import FaultProxy
+from tests.auth.ear import Ear
 from tests.cache.kit import Make, local_hit
 
 if TYPE_CHECKING:
@@ -97,3 +100,53 @@ def test_a_lost_connection_drops_the_local_tier(valkey: Valkey) -> None:
         wait_until(lambda: cache.is_local, "it listens again")
         assert local_hit(cache) == "computed"
         cache.close()
+
+
+def test_what_took_long_is_local_too(make: Make, valkey: Valkey) -> None:
+    """The dearer a value, the more its hits are worth: they take no trip, until it is due early."""
+    cache = make(local=True, heartbeat=timedelta(minutes=1))
+    local_hit(cache, "warm")
+
+    def dear() -> str:
+        threading.Event().wait(0.1)
+        return "dear"
+
+    ttl = timedelta(seconds=3)  # at some hundred milliseconds before its end it may be due
+    for _ in range(2):
+        cache.get_or_compute("a", dear, ttl=ttl)
+    before = valkey.round_trips()
+    found = [cache.lookup("a", dear, ttl=ttl).source for _ in range(100)]
+    assert set(found) == {"local"}
+    assert {cache.get_or_compute("a", dear, ttl=ttl) for _ in range(100)} == {"dear"}
+    assert valkey.round_trips() == before
+
+
+def test_a_server_that_may_not_push(valkey: Valkey) -> None:
+    """It is told, once, with the server's own word, and not asked ten times a second."""
+    valkey.command("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all", "-client|tracking")
+    url = urlsplit(valkey.url)
+    ear = Ear()
+    leave = subscribe(ear)
+    cache = RedisCache.from_url(f"redis://app:pw@{url.hostname}:{url.port}/0", deadline=_PATIENT)
+    try:
+        cache.get_or_compute("a", lambda: 1, ttl=_HOUR)
+        wait_until(lambda: bool(ear.facts), "it is told")
+        made = _connections(valkey)
+        for _ in range(30):
+            assert cache.lookup("a", lambda: 2, ttl=_HOUR).source == "redis"
+            threading.Event().wait(0.02)
+        assert _connections(valkey) <= made + 1  # that of asking
+        (told,) = ear.facts
+        assert (told.state, "NOPERM" in told.reason, "app" in told.reason) == (
+            "degraded",
+            True,
+            False,
+        )
+    finally:
+        leave()
+        cache.close()
+        valkey.command("ACL", "DELUSER", "app")
+
+
+def _connections(valkey: Valkey) -> int:
+    return int(valkey.info("stats")["total_connections_received"])

@@ -217,12 +217,11 @@ def test_a_forked_child_goes_on() -> None:
         go_on.wait(10)
         return 1
 
-    with ThreadPoolExecutor(1) as pool, cache.store._lock:
-        pass
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(cache.get_or_compute, "a", slow, ttl=_HOUR)
         assert computing.wait(10)
-        child = os.fork()
+        with cache.store._lock, cache.store.table._lock, cache._flights.lock:
+            child = os.fork()
         if not child:
             found = cache.get_or_compute("a", lambda: 2, ttl=_HOUR)
             kept = cache.get_or_compute("b", lambda: 0, ttl=_HOUR)

@@ -37,7 +37,7 @@ _PLAIN = (str, int, float, bool, type(None))
 
 
 class Ask(NamedTuple):
-    """One question to a cache."""
+    """One question to a cache; *early* is what `eagerness` drew for it."""
 
     key: str
     tags: tuple[str, ...]
@@ -45,6 +45,7 @@ class Ask(NamedTuple):
     codec: Codec[Any]
     policy: Policy
     most_bytes: int
+    early: float = 0.0
 
 
 class Freshness(Enum):

@@ -25,47 +25,25 @@ from socialflow_core.cache._flow import (
 )
 from socialflow_core.cache._interface import DEFAULT_POLICY
 
-from .flights import AsyncFlight, computing, refuse_circle
+from .flights import AsyncFlight, Here, computing, waiting
 from .front import is_good_for_others
 from .table import UNREAD
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
     from socialflow_core.cache._core import Ask
     from socialflow_core.cache._flow import Effect, Outcome
     from socialflow_core.cache._interface import Cached, Codec, Policy, Ttl
     from socialflow_core.cache._stored import AsyncStore, Query, Reply
 
-    from .flights import Landing, Place
+    from .flights import Landing
     from .front import Front
 
 __all__ = ["AsyncEngine"]
 
 ValueT = TypeVar("ValueT")
 _Compute: TypeAlias = "Callable[[], Awaitable[Any]]"
-
-
-class _Here:
-    """What one event loop has under way."""
-
-    def __init__(self) -> None:
-        self.flights: dict[Place, AsyncFlight] = {}
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.releases: set[asyncio.Task[None]] = set()
-
-    def land(self, place: Place, flight: AsyncFlight, landing: Landing) -> None:
-        """It is over: the next who asks begins another one."""
-        if self.flights.get(place) is flight:
-            del self.flights[place]
-        flight.land(landing)
-
-    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run *work* in a task of its own."""
-        task = asyncio.get_running_loop().create_task(work)
-        self.tasks.add(task)  # a loop holds its tasks weakly
-        task.add_done_callback(self.tasks.discard)
-        return task
 
 
 class AsyncEngine:
@@ -75,7 +53,7 @@ class AsyncEngine:
         self._store = store
         self._front = front
         self._codec = front.codec
-        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Here] = (
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Here] = (
             weakref.WeakKeyDictionary()
         )
 
@@ -92,15 +70,17 @@ class AsyncEngine:
     ) -> ValueT:
         """See `Cache.get_or_compute`."""
         held = self._front.sure(key, tags, codec)
-        if held is not None:
-            if held.value is not UNREAD:
-                return held.value  # type: ignore[no-any-return]  # -- as the codec decoded it
-            return (codec or self._codec).decode(held.payload)
-        ask = self._front.ask(key, ttl, tags, codec, policy)
-        outcome = await self._fetch(ask, compute, tags)
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome.value  # type: ignore[no-any-return]  # -- as above
+        if held is None:
+            ask = self._front.ask(key, ttl, tags, codec, policy)
+            held = self._front.near(ask)
+            if held is None:
+                outcome = await self._fetch(ask, compute, tags)
+                if outcome.error is not None:
+                    raise outcome.error
+                return outcome.value  # type: ignore[no-any-return]  # -- as the codec decoded it
+        if held.value is not UNREAD:
+            return held.value  # type: ignore[no-any-return]  # -- as above
+        return (codec or self._codec).decode(held.payload)
 
     async def lookup(
         self,
@@ -115,10 +95,12 @@ class AsyncEngine:
     ) -> Cached[ValueT]:
         """See `Cache.lookup`."""
         held = self._front.sure(key, tags, codec)
-        if held is not None:
-            return self._front.cached(held, codec)
-        ask = self._front.ask(key, ttl, tags, codec, policy)
-        return self._front.handed_out(await self._fetch(ask, compute, tags))
+        if held is None:
+            ask = self._front.ask(key, ttl, tags, codec, policy)
+            held = self._front.near(ask)
+            if held is None:
+                return self._front.handed_out(await self._fetch(ask, compute, tags))
+        return self._front.cached(held, codec)
 
     async def invalidate(self, *keys: str) -> bool:
         """See `Cache.invalidate`."""
@@ -150,11 +132,11 @@ class AsyncEngine:
             self._front.kill(keys, tags)
         return True
 
-    def _here(self) -> _Here:
+    def _here(self) -> Here:
         loop = asyncio.get_running_loop()
         here = self._loops.get(loop)
         if here is None:
-            here = self._loops[loop] = _Here()
+            here = self._loops[loop] = Here()
         return here
 
     async def _fetch(self, ask: Ask, compute: _Compute, tags: tuple[str, ...]) -> Outcome:
@@ -164,9 +146,9 @@ class AsyncEngine:
             flight = here.flights.get(place)
             if flight is None:
                 return await self._lead(here, ask, compute, tags)
-            refuse_circle(flight)
             try:
-                landing = await flight.wait(limit)
+                with waiting(flight, contextlib.nullcontext()):
+                    landing = await flight.wait(limit)
             except TimeoutError:
                 perform = _Performer(self, ask, self._front.query(ask), compute)
                 return await arun(alone(ask), perform)
@@ -180,7 +162,7 @@ class AsyncEngine:
                         return self._front.shared(outcome, ask)
 
     async def _lead(
-        self, here: _Here, ask: Ask, compute: _Compute, tags: tuple[str, ...]
+        self, here: Here, ask: Ask, compute: _Compute, tags: tuple[str, ...]
     ) -> Outcome:
         place = ask.key, id(ask.codec)
         flight = here.flights[place] = AsyncFlight(self._front.ticket(ask))
@@ -210,7 +192,7 @@ class AsyncEngine:
         return outcome
 
     async def _take_off(
-        self, here: _Here, flight: AsyncFlight, reply: Reply | None, perform: _Performer
+        self, here: Here, flight: AsyncFlight, reply: Reply | None, perform: _Performer
     ) -> Outcome:
         """Compute in a task of its own, which whoever is cancelled leaves to the others."""
         ask = perform.ask

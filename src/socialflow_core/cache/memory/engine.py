@@ -25,7 +25,7 @@ from socialflow_core.cache._flow import (
 )
 from socialflow_core.cache._interface import DEFAULT_POLICY
 
-from .flights import Flight, Flights, computing, refuse_circle
+from .flights import Flight, Flights, computing, waiting
 from .front import is_good_for_others
 from .table import UNREAD
 
@@ -75,15 +75,17 @@ class Engine:
     ) -> ValueT:
         """See `Cache.get_or_compute`."""
         held = self._front.sure(key, tags, codec)
-        if held is not None:
-            if held.value is not UNREAD:
-                return held.value  # type: ignore[no-any-return]  # -- as the codec decoded it
-            return (codec or self._codec).decode(held.payload)
-        ask = self._front.ask(key, ttl, tags, codec, policy)
-        outcome = self._fetch(ask, compute, tags)
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome.value  # type: ignore[no-any-return]  # -- as above
+        if held is None:
+            ask = self._front.ask(key, ttl, tags, codec, policy)
+            held = self._front.near(ask)
+            if held is None:
+                outcome = self._fetch(ask, compute, tags)
+                if outcome.error is not None:
+                    raise outcome.error
+                return outcome.value  # type: ignore[no-any-return]  # -- as the codec decoded it
+        if held.value is not UNREAD:
+            return held.value  # type: ignore[no-any-return]  # -- as above
+        return (codec or self._codec).decode(held.payload)
 
     def lookup(
         self,
@@ -98,10 +100,12 @@ class Engine:
     ) -> Cached[ValueT]:
         """See `Cache.lookup`."""
         held = self._front.sure(key, tags, codec)
-        if held is not None:
-            return self._front.cached(held, codec)
-        ask = self._front.ask(key, ttl, tags, codec, policy)
-        return self._front.handed_out(self._fetch(ask, compute, tags))
+        if held is None:
+            ask = self._front.ask(key, ttl, tags, codec, policy)
+            held = self._front.near(ask)
+            if held is None:
+                return self._front.handed_out(self._fetch(ask, compute, tags))
+        return self._front.cached(held, codec)
 
     def invalidate(self, *keys: str) -> bool:
         """See `Cache.invalidate`."""
@@ -134,8 +138,9 @@ class Engine:
                 outcome = self._lead(ask, compute, flight)
                 self._front.learn(ask, tags, outcome, flight.ticket)
                 return outcome
-            refuse_circle(flight)
-            if not flight.wait(self._flights.lock, limit):
+            with waiting(flight, self._flights.lock):
+                in_time = flight.wait(self._flights.lock, limit)
+            if not in_time:
                 perform = _Performer(self, ask, self._front.query(ask), compute)
                 return run(alone(ask), perform)
             match flight.landing:

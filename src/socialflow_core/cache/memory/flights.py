@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from socialflow_core.cache._flow import Outcome
 
     from .table import Ticket
 
-__all__ = ["AsyncFlight", "Flight", "Flights", "Landing", "Place", "computing", "refuse_circle"]
+__all__ = ["AsyncFlight", "Flight", "Flights", "Here", "Landing", "Place", "computing", "waiting"]
 
 Place: TypeAlias = tuple[str, int]
 """A key, and which codec reads it."""
@@ -27,10 +27,11 @@ Landing: TypeAlias = "Outcome | BaseException | None"
 class Flight:
     """One computation, for threads."""
 
-    __slots__ = ("_event", "_landed", "landing", "ticket")
+    __slots__ = ("_event", "_landed", "landing", "ticket", "waits_for")
 
     def __init__(self, ticket: Ticket) -> None:
         self.ticket = ticket
+        self.waits_for: list[AnyFlight] = []
         self.landing: Landing = None
         self._landed = False
         self._event: threading.Event | None = None
@@ -81,10 +82,11 @@ class AsyncFlight:
         has_landed: Whether it is over for whoever waits.
     """
 
-    __slots__ = ("_future", "_landing", "has_landed", "ticket")
+    __slots__ = ("_future", "_landing", "has_landed", "ticket", "waits_for")
 
     def __init__(self, ticket: Ticket) -> None:
         self.ticket = ticket
+        self.waits_for: list[AnyFlight] = []
         self._future: asyncio.Future[None] | None = None  # made when somebody waits
         self._landing: Landing = None
         self.has_landed = False
@@ -113,11 +115,34 @@ class AsyncFlight:
             self._future.set_result(None)
 
 
-_above: ContextVar[tuple[object, ...]] = ContextVar("socialflow_core.cache.above", default=())
+class Here:
+    """What one event loop has under way."""
+
+    def __init__(self) -> None:
+        self.flights: dict[Place, AsyncFlight] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.releases: set[asyncio.Task[None]] = set()
+
+    def land(self, place: Place, flight: AsyncFlight, landing: Landing) -> None:
+        """It is over: the next who asks begins another one."""
+        if self.flights.get(place) is flight:
+            del self.flights[place]
+        flight.land(landing)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run *work* in a task of its own."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)  # a loop holds its tasks weakly
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+
+AnyFlight: TypeAlias = Flight | AsyncFlight
+_above: ContextVar[tuple[AnyFlight, ...]] = ContextVar("socialflow_core.cache.above", default=())
 
 
 @contextmanager
-def computing(flight: object) -> Iterator[None]:
+def computing(flight: AnyFlight) -> Iterator[None]:
     """Inside, *flight* is being computed by this thread or task, or those that it starts."""
     token = _above.set((*_above.get(), flight))
     try:
@@ -126,11 +151,37 @@ def computing(flight: object) -> Iterator[None]:
         _above.reset(token)
 
 
-def refuse_circle(flight: object) -> None:
-    """Refuse to wait for what waits for us.
+@contextmanager
+def waiting(flight: AnyFlight, lock: AbstractContextManager[object]) -> Iterator[None]:
+    """Inside, whoever computes here waits for *flight*; *lock* keeps other threads out.
 
     Raises:
-        RuntimeError: If *flight* is what is being computed here.
+        RuntimeError: If *flight* waits for what is being computed here, by whatever detour.
     """
-    if any(flight is other for other in _above.get()):
-        raise RuntimeError("compute asks for the key that it is to compute")
+    above = _above.get()
+    if not above:
+        yield
+        return
+    with lock:
+        if _leads_to(flight, above):
+            raise RuntimeError("compute asks for the key that it is to compute")
+        for each in above:
+            each.waits_for.append(flight)
+    try:
+        yield
+    finally:
+        with lock:
+            for each in above:
+                each.waits_for.remove(flight)
+
+
+def _leads_to(flight: AnyFlight, ends: tuple[AnyFlight, ...]) -> bool:
+    ahead, seen = [flight], set()
+    while ahead:
+        one = ahead.pop()
+        if any(one is end for end in ends):
+            return True
+        if id(one) not in seen:
+            seen.add(id(one))
+            ahead += one.waits_for
+    return False

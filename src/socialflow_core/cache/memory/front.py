@@ -65,7 +65,7 @@ class Front:
     ) -> None:
         self.table = table
         self._store_is_table = store_is_table
-        self.near, self.far = sources
+        self.near_by, self.far = sources
         self.codec = codec
         self._max_bytes = max_bytes
         self.clock = clock
@@ -93,7 +93,7 @@ class Front:
             or held.asked != tags
         ):
             return None
-        count("cache.hit", source=self.near)
+        count("cache.hit", source=self.near_by)
         return held
 
     def cached(self, held: Held, codec: Codec[Any] | None) -> Cached[Any]:
@@ -102,7 +102,7 @@ class Front:
         value = (
             held.value if held.value is not UNREAD else (codec or self.codec).decode(held.payload)
         )
-        return Cached(value, self.near, age * _US)
+        return Cached(value, self.near_by, age * _US)
 
     def ask(
         self,
@@ -125,15 +125,26 @@ class Front:
             raise ValueError(f"a key has at most {_MOST_TAGS} tags")
         codec = codec or self.codec
         tags = checked_tags(tags) if tags != () else ()
-        return Ask(key, tags, ttl, codec, policy, self._max_bytes)
+        # random() is 0 at times, but never 1.
+        early = eagerness(policy.early, 1.0 - self._uniform()) if policy.early else 0.0
+        return Ask(key, tags, ttl, codec, policy, self._max_bytes, early)
+
+    def near(self, ask: Ask) -> Held | None:
+        """What the table has, if it need not be computed early: as the store would say."""
+        held = self.table.find(ask.key)
+        if held is None or held.codec is not ask.codec or held.tags != ask.tags:
+            return None
+        entry = held.entry
+        left = held.gone_at - entry.keep_us + entry.fresh_us - self.clock()
+        if left <= max(0.0, entry.took_us * ask.early):
+            return None
+        count("cache.hit", source=self.near_by)
+        return held
 
     def query(self, ask: Ask) -> Query:
         """What to ask the store."""
-        policy = ask.policy
-        # random() is 0 at times, but never 1.
-        early = eagerness(policy.early, 1.0 - self._uniform()) if policy.early else 0.0
         token = f"{self._token}-{next(self._numbers)}"
-        return Query(ask.key, ask.tags, token, in_us(policy.lock_ttl), early)
+        return Query(ask.key, ask.tags, token, in_us(ask.policy.lock_ttl), ask.early)
 
     def ticket(self, ask: Ask) -> Ticket:
         """The marks of what is asked for."""

@@ -78,7 +78,12 @@ def link_options(
 class _Tier:
     """What both kinds have beside their store: names, the tier, and who listens for it."""
 
-    def __init__(self, endpoint: Endpoint | None, options: RedisCacheOptions) -> None:
+    def __init__(
+        self, link: Link | AsyncLink, endpoint: Endpoint | None, options: RedisCacheOptions
+    ) -> None:
+        if endpoint is not None and getattr(link, "is_cluster", False):
+            # Keys move between nodes, and only their owner tells of them.
+            raise ValueError("endpoint: there is no local tier before a cluster")
         self.options = options
         self.names = Names(options.prefix)
         self.table = Table(options.local_entries, options.local_bytes, is_open=False)
@@ -118,8 +123,11 @@ class RedisCache(Engine):
     Args:
         link: The way to Redis, made with `link_options`; `from_url` makes one.
         endpoint: Where to hear of invalidations; without, there is no local tier, and
-            every hit takes a round trip.
+            every hit takes a round trip. None for a cluster.
         options: How to keep things.
+
+    Raises:
+        ValueError: If there is an endpoint, and the link is that of a cluster.
     """
 
     def __init__(
@@ -129,7 +137,7 @@ class RedisCache(Engine):
         endpoint: Endpoint | None = None,
         options: RedisCacheOptions | None = None,
     ) -> None:
-        self._tier = _Tier(endpoint, options or RedisCacheOptions())
+        self._tier = _Tier(link, endpoint, options or RedisCacheOptions())
         self._link = link
         store = RedisStore(
             link,
@@ -181,7 +189,7 @@ class AsyncRedisCache(AsyncEngine):
         endpoint: Endpoint | None = None,
         options: RedisCacheOptions | None = None,
     ) -> None:
-        self._tier = _Tier(endpoint, options or RedisCacheOptions())
+        self._tier = _Tier(link, endpoint, options or RedisCacheOptions())
         self._link = link
         store = AsyncRedisStore(
             link,

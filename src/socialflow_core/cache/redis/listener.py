@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Listener"]
 
 _READ = 65_536
+_REFUSED_PAUSE_S = 30.0
 
 
 class Listener:
@@ -110,13 +111,23 @@ class Listener:
         while not self._closed.is_set():
             # Whatever it is (credentials come from a provider that may raise anything), this
             # thread goes on: without it nothing would ever be kept here again.
-            with contextlib.suppress(BaseException):
+            pause = self._options.probe_interval.total_seconds()
+            try:
                 self._connect_and_listen()
+            except hiredis.ReplyError as error:
+                # A rule, or a server of before RESP3: it will say so again.
+                pause = _REFUSED_PAUSE_S
+                self._lose("new", f"the server does not push invalidations ({_code(error)})")
+            except BaseException:  # noqa: BLE001, S110 -- told below, where it was heard before
+                pass
             self._table.close()
-            if self._state == "heard" and not self._closed.is_set():
-                self._state = "lost"
-                self._tell("degraded", "the server's invalidations are not heard: nothing is kept")
-            self._closed.wait(self._options.probe_interval.total_seconds())
+            self._lose("heard", "the server's invalidations are not heard")
+            self._closed.wait(pause)
+
+    def _lose(self, state: str, reason: str) -> None:
+        if self._state == state and not self._closed.is_set():
+            self._state = "lost"
+            self._tell("degraded", f"{reason}: nothing is kept in this process")
 
     def _connect_and_listen(self) -> None:
         connection = self._endpoint.connect(self._options)
@@ -180,6 +191,11 @@ class Listener:
 
     def _tell(self, state: Any, reason: str) -> None:
         fact(Fact(block="cache", state=state, name="local tier", reason=reason))
+
+
+def _code(error: Exception) -> str:
+    """The first word of what Redis said, which is a code; the rest may name a user."""
+    return str(error).partition(" ")[0]
 
 
 def _packed(*words: str) -> bytes:

@@ -96,6 +96,11 @@ class PlainLink:
         self._watch = self._new_watch()
         renew_in_forks(self, PlainLink._begin_in_child)
 
+    @property
+    def is_cluster(self) -> bool:
+        """Whether the client is one of a cluster."""
+        return isinstance(self._client, redis.RedisCluster)
+
     def _new_watch(self) -> Watch:
         return Watch(self._probe, self._options.probe_interval, self._tell_recovered)
 
@@ -161,6 +166,11 @@ class AsyncPlainLink:
         check_bounds(client, self._options.deadline)
         self._listeners: list[Callable[[], Awaitable[None]]] = []
         self._watch = AsyncWatch(self._probe, self._options.probe_interval, self._tell_recovered)
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether the client is one of a cluster."""
+        return isinstance(self._client, redis.asyncio.RedisCluster)
 
     @property
     def is_available(self) -> bool:
