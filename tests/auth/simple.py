@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from socialflow_core._kit.clock import unix_us
-from socialflow_core.auth._interface import Claims, TokenError, TokenKind
+from socialflow_core.auth._interface import Claims, SpentError, TokenError, TokenKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,16 +45,21 @@ class SimpleSigner:
         own: Mapping[str, Json] | None = None,
     ) -> Claims:
         """See `Signer.claims`."""
-        issued = self._clock() // SECOND_US * SECOND_US
+        issued, expires = self.lasts(kind)
         return Claims(
             kind=kind,
             subject=subject,
             issued_us=issued,
-            expires_us=issued + LIFETIMES_US[kind],
+            expires_us=expires,
             token_id=uuid.uuid4().hex,
             session=session,
             own=own or {},
         )
+
+    def lasts(self, kind: TokenKind) -> tuple[int, int]:
+        """See `Signer.lasts`."""
+        issued = self._clock() // SECOND_US * SECOND_US
+        return issued, issued + LIFETIMES_US[kind]
 
     def sign(self, claims: Claims) -> str:
         """See `Signer.sign`."""
@@ -74,7 +79,7 @@ def read(token: str, kind: TokenKind, now_us: int) -> Claims:
     told: dict[str, Any] = json.loads(body) | {"kind": kind}
     claims = Claims(**told | {"audience": tuple(told["audience"])})
     if claims.expires_us <= now_us:
-        raise TokenError("expired")
+        raise SpentError("expired", claims)
     return claims
 
 
@@ -95,7 +100,7 @@ class SimpleVerifier:
         """See `Verifier.verify`."""
         claims = read(token, kind, self._clock())
         if self._revocations.standing(claims, failure=failure or "open").revoked:
-            raise TokenError("revoked")
+            raise SpentError("revoked", claims)
         return claims
 
 
@@ -117,5 +122,5 @@ class AsyncSimpleVerifier:
         claims = read(token, kind, self._clock())
         standing = await self._revocations.standing(claims, failure=failure or "open")
         if standing.revoked:
-            raise TokenError("revoked")
+            raise SpentError("revoked", claims)
         return claims

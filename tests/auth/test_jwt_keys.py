@@ -213,3 +213,15 @@ def test_a_bad_member_of_a_key_is_refused(more: dict[str, Any]) -> None:
     """Of a key that is asked for, everything has to be right."""
     with pytest.raises(ValueError, match=r"kid|nbf|exp|sign_from|retired"):
         KeyRing.from_jwks(jwks(private_jwk("ES256", **more)), algorithms=["ES256"])
+
+
+def test_a_key_of_another_curve_is_skipped() -> None:
+    """Where it names no algorithm, its curve tells: ES256 is of P-256 alone (RFC 7518, 3.4)."""
+    own, other = key_of("ES256").jwk(), key_of("ES384").jwk()
+    assert own is not None
+    assert other is not None
+    del other["alg"]
+    ring = KeyRing.from_jwks(jwks(other, own), algorithms=["ES256"])
+    assert [key.kid for key in ring.state.all] == [own["kid"]]
+    both = KeyRing.from_jwks(jwks(other, own), algorithms=["ES256", "ES384"])
+    assert {key.algorithm for key in both.state.all} == {"ES256", "ES384"}

@@ -191,6 +191,23 @@ def test_a_session_ends_when_nobody_uses_it(place: Place) -> None:
     assert place.sessions("ann") == []
 
 
+def test_an_access_token_ends_with_its_session(place: Place) -> None:
+    """Also one that is issued shortly before the absolute end."""
+    pair = place.login("ann")
+    (session,) = place.sessions("ann")
+    while place.clock() + 6 * 86_400 * 10**6 < session.ends_us:
+        place.clock.advance(timedelta(days=6))
+        pair = place.refresh(pair.refresh.reveal())
+    left = timedelta(microseconds=session.ends_us - place.clock())
+    place.clock.advance(left - timedelta(minutes=1))
+    pair = place.refresh(pair.refresh.reveal())
+    assert pair.access_expires_us == session.ends_us
+    assert place.is_good(pair)
+    place.clock.advance(timedelta(minutes=1))
+    with pytest.raises(TokenError, match="expired"):
+        place.verifier.verify(pair.access.reveal())
+
+
 @pytest.mark.parametrize(("session", "claim"), [("", "sid"), ("s", "jti")])
 def test_a_refresh_token_of_no_session_is_refused(place: Place, session: str, claim: str) -> None:
     """Nobody could rotate it."""
@@ -210,3 +227,24 @@ def test_a_user_revoked_by_hand_is_out(place: Place) -> None:
     assert not place.is_good(pair)
     with pytest.raises(TokenError, match="revoked"):
         place.refresh(pair.refresh.reveal())
+
+
+def test_an_expired_access_token_still_logs_out(place: Place) -> None:
+    """Its session goes on without it: whoever shows it wants that to end."""
+    pair = place.login("ann")
+    place.clock.advance(timedelta(minutes=16))
+    place.logout(pair.access.reveal())
+    assert place.sessions("ann") == []
+    with pytest.raises(TokenError):
+        place.refresh(pair.refresh.reveal())
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\nb", "\x00", "\x7f"])
+def test_names_can_be_shown_and_stored(place: Place, name: str) -> None:
+    """Half a character, or one that moves a terminal's cursor, is no name."""
+    pair = place.login("ann", name="Marta\u2019s t\u00e9l\u00e9phone \U0001f600")
+    with pytest.raises(ValueError, match="control characters"):
+        place.login("ann", name=name)
+    with pytest.raises(ValueError, match="control characters"):
+        place.rename("ann", pair.session, name)
+    assert len(place.sessions("ann")) == 1

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from socialflow_core.auth import SessionOptions, TokenError, TokenKind, TokenRules, of_user
+from socialflow_core._kit.clock import unix_us
+from socialflow_core.auth import (
+    KindRules,
+    SessionOptions,
+    TokenError,
+    TokenKind,
+    TokenRules,
+    of_all,
+    of_token,
+    of_user,
+)
 from socialflow_core.auth.jwt import (
     AsyncTokenVerifier,
     KeyRing,
@@ -16,6 +27,7 @@ from socialflow_core.auth.jwt import (
     TokenKey,
     TokenVerifier,
 )
+from socialflow_core.auth.memory import MemoryRevocations, MemorySessions
 from socialflow_core.auth.redis import (
     AsyncRedisSessions,
     AsyncReplicaRevocations,
@@ -24,10 +36,12 @@ from socialflow_core.auth.redis import (
 )
 from socialflow_core.auth.sessions import AsyncSessions, Sessions
 from socialflow_core.testing.poll import wait_until
+from tests.auth.simple import SimpleSigner, SimpleVerifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from socialflow_core._kit.clock import Clock
     from socialflow_core.auth import TokenPair
     from socialflow_core.testing.servers.valkey import Valkey
 
@@ -41,14 +55,15 @@ ISSUER = TokenIssuer(RULES, access=ACCESS, refresh=REFRESH)
 class Process:
     """All that one process has."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Clock = unix_us) -> None:
+        issuer = TokenIssuer(RULES, access=ACCESS, refresh=REFRESH, clock=clock)
         self.revocations = ReplicaRevocations.from_url(url, deadline=PATIENT)
         self.store = RedisSessions.from_url(url, deadline=PATIENT)
         self.verifier = TokenVerifier(
-            RULES, access=ACCESS, refresh=REFRESH, revocations=self.revocations
+            RULES, access=ACCESS, refresh=REFRESH, revocations=self.revocations, clock=clock
         )
         self.sessions = Sessions(
-            ISSUER, self.verifier, self.store, self.revocations, options=SessionOptions()
+            issuer, self.verifier, self.store, self.revocations, options=SessionOptions()
         )
         assert self.revocations.wait_until_fresh()
 
@@ -114,14 +129,33 @@ def test_everywhere_and_a_login_at_once(processes: tuple[Process, Process]) -> N
 
 
 def test_a_refresh_is_no_way_around_a_revocation(processes: tuple[Process, Process]) -> None:
-    """A user who is revoked by hand gets no younger token."""
+    """Who is revoked by hand gets no younger token, also where nobody has heard of it yet."""
     here, there = processes
-    pair = here.sessions.login("ann")
-    here.revocations.revoke(of_user("ann", until_us=pair.refresh_expires_us))
-    wait_until(lambda: there.refuses(pair), "it hears of it")
-    for process in processes:
-        with pytest.raises(TokenError, match="revoked"):
-            process.sessions.refresh(pair.refresh.reveal())
+    for number in range(30):
+        user = f"user{number}"
+        pair = here.sessions.login(user)
+        claims = here.verifier.verify(pair.refresh.reveal(), TokenKind.REFRESH)
+        until = pair.refresh_expires_us
+        by_hand = (of_user(user, until_us=until), of_all(until_us=until), of_token(claims))
+        here.revocations.revoke(by_hand[number % 3])
+        for process in (there, here):
+            with pytest.raises(TokenError, match="revoked"):
+                process.sessions.refresh(pair.refresh.reveal())
+
+
+@pytest.mark.parametrize("behind", [50_000, -50_000], ids=["behind", "ahead"])
+def test_everywhere_and_a_login_where_clocks_differ(valkey: Valkey, behind: int) -> None:
+    """Whoever dates tokens may be behind the store, or ahead: the login that follows is good."""
+    process = Process(valkey.url, clock=lambda: unix_us() - behind)
+    try:
+        before = process.sessions.login("ann")
+        assert process.sessions.logout_everywhere("ann") == 1
+        after = process.sessions.login("ann")
+        assert process.refuses(before)
+        assert not process.refuses(after)
+        assert not process.refuses(process.sessions.refresh(after.refresh.reveal()))
+    finally:
+        process.close()
 
 
 def test_the_same_awaited(valkey: Valkey) -> None:
@@ -146,3 +180,40 @@ def test_the_same_awaited(valkey: Valkey) -> None:
         await revocations.aclose()
 
     asyncio.run(main())
+
+
+def test_rules_may_require_more() -> None:
+    """A claim of yours, or a session: logging out, which makes no token, needs neither."""
+    rules = TokenRules(
+        access=KindRules(
+            lifetime=timedelta(minutes=15), types=("at+jwt",), required=("jti", "sid", "tenant")
+        )
+    )
+    revocations = MemoryRevocations()
+    access, refresh = (KeyRing(TokenKey("HS256", secrets.token_hex(32))) for _ in range(2))
+    issuer = TokenIssuer(rules, access=access, refresh=refresh)
+    verifier = TokenVerifier(rules, access=access, refresh=refresh, revocations=revocations)
+    service = Sessions(issuer, verifier, MemorySessions(), revocations)
+    pairs = [service.login("ann", own={"tenant": "t"}) for _ in range(4)]
+    service.logout(pairs[0].access.reveal())
+    service.logout("no token at all")
+    assert service.end("ann", pairs[1].session)
+    assert service.logout_everywhere("ann") == 2
+    for pair in pairs:
+        with pytest.raises(TokenError, match="revoked"):
+            verifier.verify(pair.access.reveal())
+
+
+def test_a_user_of_very_many_sessions(valkey: Valkey) -> None:
+    """A store lists a thousand; all of them are ended, and each can be."""
+    store = RedisSessions.from_url(valkey.url, deadline=timedelta(seconds=5))
+    revocations = MemoryRevocations()
+    service = Sessions(SimpleSigner(), SimpleVerifier(revocations), store, revocations)
+    try:
+        pairs = [service.login("ann") for _ in range(1003)]
+        assert service.end("ann", pairs[0].session)
+        assert not service.end("bob", pairs[1].session)
+        assert service.logout_everywhere("ann") == 1002
+        assert service.sessions("ann") == []
+    finally:
+        store.close()

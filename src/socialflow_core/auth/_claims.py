@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
-from ._interface import Claims, TokenError
+from ._interface import Claims, SpentError, TokenError
 from ._json import Frozen, freeze
 
 if TYPE_CHECKING:
@@ -20,10 +20,22 @@ if TYPE_CHECKING:
     from ._interface import Json, TokenKind
     from ._rules import TokenRules
 
-__all__ = ["REGISTERED", "ClaimRules", "Window", "own_claims", "payload_of", "window_of"]
+__all__ = [
+    "ISSUED_LEEWAY_US",
+    "REGISTERED",
+    "ClaimRules",
+    "Window",
+    "own_claims",
+    "payload_of",
+    "window_of",
+]
 
 REGISTERED = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid"})
 """The names that an application's own claims may not have."""
+
+ISSUED_LEEWAY_US = 10_000_000
+"""How far a token's issuer may be ahead in any case: its `iat` is told to the microsecond, and
+no two clocks agree so far. It gains nobody anything, for when a token ends is not touched."""
 
 _SECOND_US = 1_000_000
 _LAST_S = 253_402_300_799  # the end of the year 9999
@@ -43,9 +55,8 @@ class Window(NamedTuple):
 
 def window_of(claims: Claims, leeway_us: int) -> Window:
     """When a token with these claims is believed by clocks that may differ by *leeway_us*."""
-    return Window(
-        max(claims.issued_us, claims.starts_us) - leeway_us, claims.expires_us + leeway_us
-    )
+    issued = claims.issued_us - max(leeway_us, ISSUED_LEEWAY_US)
+    return Window(max(issued, claims.starts_us - leeway_us), claims.expires_us + leeway_us)
 
 
 def own_claims(own: Mapping[str, Any]) -> Mapping[str, Json]:
@@ -144,7 +155,8 @@ class ClaimRules:
 
         Raises:
             TokenError: If it is malformed or lacks a claim, is somebody else's, or its time
-                has not come or is over.
+                has not come.
+            SpentError: If its time is over.
         """
         claims = self._claims(payload)
         if self._issuer and claims.issuer != self._issuer:
@@ -154,10 +166,10 @@ class ClaimRules:
         latest = now_us + self._leeway_us
         if claims.starts_us > latest:
             raise TokenError("not_yet_valid", claim="nbf")
-        if claims.issued_us > latest:
+        if claims.issued_us > now_us + max(self._leeway_us, ISSUED_LEEWAY_US):
             raise TokenError("not_yet_valid", claim="iat")
         if claims.expires_us + self._leeway_us <= now_us:
-            raise TokenError("expired", claim="exp")
+            raise SpentError("expired", claims)
         return claims
 
     def _is_meant(self, claims: Claims) -> bool:

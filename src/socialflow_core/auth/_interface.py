@@ -78,6 +78,18 @@ class TokenError(CoreError):
         self.claim = claim
 
 
+class SpentError(TokenError):
+    """A token was good, and is so no more: it is revoked, or has expired.
+
+    Attributes:
+        claims: What it says. Nobody is to be let in by it; a logout may still go by it.
+    """
+
+    def __init__(self, reason: Literal["revoked", "expired"], claims: Claims) -> None:
+        super().__init__(reason, claim="exp" if reason == "expired" else "")
+        self.claims = claims
+
+
 class ReusedError(TokenError):
     """A refresh token came again when its successor was in use: one of two has stolen it.
 
@@ -156,6 +168,10 @@ class Signer(Protocol):
         """
         ...
 
+    def lasts(self, kind: TokenKind) -> tuple[int, int]:
+        """From when until when a token of this *kind* lasts that is issued now."""
+        ...
+
 
 class Verifier(Protocol):
     """Tells whether to believe a token."""
@@ -176,6 +192,7 @@ class Verifier(Protocol):
 
         Raises:
             TokenError: If it is refused.
+            SpentError: If it is only that it is revoked, or has expired.
             UnavailableError: If the policy is not `open`, and nobody can say for certain that
                 it is not revoked.
         """

@@ -41,6 +41,9 @@ __all__ = [
 
 SKEW_US = 2 * 600_000_000
 
+# Up to here a store's doubles are exact: the year 2255.
+_LAST_US = 2**53 - 1
+
 _SECOND_US = 1_000_000
 _SIZE = 16
 _HEX = 2 * _SIZE
@@ -138,14 +141,15 @@ def entry_of(revocation: Revocation) -> Entry:
         ValueError: If the mark of a token is none, or a session or user has no name.
     """
     scope, name, before, until = revocation
+    kept = min(until + SKEW_US, _LAST_US)
     if scope == "all":
-        return Entry(scope, b"", before, until + SKEW_US)
+        return Entry(scope, b"", before, kept)
     if not name:
         raise ValueError(f"a revocation of a {scope} needs its name")
     digest = subject_digest(name) if scope == "user" else digest_of(name)
     if scope == "token" and digest.hex() != name:
         raise ValueError("a revocation of a token needs its mark: see mark_of")
-    return Entry(scope, digest, before if scope == "user" else 0, until + SKEW_US)
+    return Entry(scope, digest, before if scope == "user" else 0, kept)
 
 
 def means_now(entry: Entry) -> bool:

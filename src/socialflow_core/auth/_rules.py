@@ -14,6 +14,8 @@ __all__ = ["KindRules", "TokenRules", "media_type"]
 
 _US = timedelta(microseconds=1)
 _LONGEST_NAME = 255
+# Revocations outlive tokens by so much that this fits in, and the error of a clock as well.
+_MOST_LEEWAY = timedelta(minutes=5)
 # The smallest that holds a header and the claims of this module, and the largest that is
 # still read at once; a server's limit on a header line is 8 KiB as a rule.
 _BYTES = range(256, 1024 * 1024 + 1)
@@ -74,7 +76,8 @@ class TokenRules:
             is none, a token that names somebody is refused (RFC 7519, 4.1.3).
         access: Of access tokens; their `typ` is that of RFC 9068.
         refresh: Of refresh tokens.
-        leeway: How far clocks may differ.
+        leeway: How far clocks may differ; at most five minutes. For `iat` it is at least ten
+            seconds, for a token that was just made must not be too young for its first verifier.
         max_bytes: A longer token is refused before it is read, and not issued.
 
     Raises:
@@ -99,6 +102,8 @@ class TokenRules:
             raise ValueError("access and refresh tokens must not have a type in common")
         if self.leeway < timedelta(0):
             raise ValueError("leeway must not be negative")
+        if self.leeway > _MOST_LEEWAY:
+            raise ValueError("leeway must be at most 5 minutes: revocations are kept no longer")
         if self.max_bytes not in _BYTES:
             raise ValueError(f"max_bytes must be {_BYTES[0]} to {_BYTES[-1]}")
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ASK", "BEGIN", "END", "LIST", "RENAME", "REVOKE", "TURN"]
+__all__ = ["ASK", "BEGIN", "END", "LIST", "OWNS", "RENAME", "REVOKE", "TURN"]
 
 _COMMON = """
 local call, format, ceil = redis.call, string.format, math.ceil
@@ -42,7 +42,7 @@ local function revoke(at, most, kind, name, before, kept, random)
   local changed = false
   if kind == 'a' then
     local was, till = string.match(call('GET', KEYS[at + 5]) or '0 0', '^(%d+) (%d+)$')
-    if before == 0 then before = now end
+    if before == 0 or before > now then before = now end
     before = math.max(before, was + 0)
     changed = before > was + 0 or kept > till + 0
     kept = math.max(kept, till + 0)
@@ -50,7 +50,7 @@ local function revoke(at, most, kind, name, before, kept, random)
     keep(KEYS[at + 5], kept)
   elseif kind == 'u' then
     local was = (call('HGET', KEYS[at + 4], name) or 0) + 0
-    if before == 0 then before = now end
+    if before == 0 or before > now then before = now end
     for _, over in ipairs(ended(KEYS[at + 3])) do
       call('ZREM', KEYS[at + 3], over)
       call('HDEL', KEYS[at + 4], over)
@@ -152,17 +152,35 @@ return out
 """An item: the session's key; the prefix of lists, skew, id, digest of the subject, subject,
 name, began, used, ends, expires, token id, issued. Its entry: 1."""
 
+_COVERED = """
+-- Whether a revocation covers it: asked here, for who asked before may have been behind.
+-- A moment counts as in `predates`.
+local function covered(at, mark, digest, owner, issued)
+  if call('ZSCORE', KEYS[at + 1], mark) or call('ZSCORE', KEYS[at + 2], digest) then return true end
+  local name = string.gsub(owner, '..', function(hex) return string.char(tonumber(hex, 16)) end)
+  local user = call('HGET', KEYS[at + 4], name) or 0
+  local all = string.match(call('GET', KEYS[at + 5]) or '0', '^%d+')
+  local before = math.max(user + 0, all + 0)
+  return issued < before and issued ~= before - before % 1000000
+end
+"""
+
 TURN: Final = (
     _COMMON
     + _REVOKE
     + _SESSIONS
+    + _COVERED
     + """
 while ARGV[a + 1] do
   local key, index, skew, id = KEYS[k + 8], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
   local presented, jti, issued, expires, grace = ARGV[a + 4], ARGV[a + 5], ARGV[a + 6], ARGV[a + 7], ARGV[a + 8]
+  local mark, digest = ARGV[a + 13], ARGV[a + 10]
   local state = call('HMGET', key, 'jti', 'issued', 'expires', 'former', 'turned', 'ends', 'owner')
   local told
   if not state[1] then
+    told = {'unknown'}
+  elseif covered(k, mark, digest, state[7], state[2] + 0) then
+    drop(key, index, id)
     told = {'unknown'}
   elseif presented == state[1] then
     local last = math.min(expires + 0, state[6] + 0)
@@ -180,20 +198,20 @@ while ARGV[a + 1] do
     told = {'replayed', state[1], state[2], state[3]}
   else
     drop(key, index, id)
-    revoke(k, ARGV[a + 9], 's', ARGV[a + 10], 0, ARGV[a + 11], ARGV[a + 12])
+    revoke(k, ARGV[a + 9], 's', digest, 0, ARGV[a + 11], ARGV[a + 12])
     told = {'reused'}
   end
   out[#out + 1] = told
   k = k + 8
-  a = a + 12
+  a = a + 13
 end
 return out
 """
 )
 """An item: the keys of revocations, and the session's; the prefix of lists, skew, id, the
 token presented, id, issued and expires of its successor, grace, the stream's length, the
-digest of the session, until when its revocation is kept, random. Its entry: the outcome,
-and id, issued and expires of the current token."""
+digest of the session, until when its revocation is kept, random, the name of the token
+presented. Its entry: the outcome, and id, issued and expires of the current token."""
 
 END: Final = (
     _COMMON
@@ -233,6 +251,15 @@ return out
 """
 )
 """An item: a user's list; the prefix of sessions. Its entry: the sessions."""
+
+OWNS: Final = """
+local out = {}
+for i = 1, #KEYS do
+  out[i] = redis.call('HGET', KEYS[i], 'subject') == ARGV[i] and 1 or 0
+end
+return out
+"""
+"""An item: the session's key; the subject. Its entry: whether it is the user's."""
 
 RENAME: Final = """
 local out = {}

@@ -7,6 +7,7 @@ refused too early, never too late.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -16,7 +17,7 @@ from socialflow_core._kit.errors import UnavailableError
 from socialflow_core._kit.flow import Call, Flow
 from socialflow_core._kit.secrets import Secret
 
-from ._interface import ReusedError, Revocation, TokenError, TokenKind
+from ._interface import ReusedError, SpentError, TokenError, TokenKind
 from ._revocation import of_session, of_token, of_user
 from ._store import Issued, Outcome, Session, Turn
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         Json,
         Revocations,
         Signer,
+        Standing,
         Verifier,
     )
     from ._store import AsyncSessionStore, SessionStore
@@ -38,6 +40,7 @@ __all__ = ["Parts", "SessionOptions", "TokenPair"]
 
 _US = timedelta(microseconds=1)
 _SECOND_US = 1_000_000
+_UNSPEAKABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 # It may be good as the other kind. What is expired or revoked is so as either.
 _OTHER_KIND = frozenset(
     {"wrong_kind", "bad_signature", "unknown_key", "wrong_audience", "wrong_issuer"}
@@ -151,6 +154,11 @@ class Parts:
             raise ReusedError(subject=claims.subject, session=session)
         if turned.token is None:
             raise TokenError("revoked", claim="sid")
+        # What was revoked meanwhile is older than the new tokens, which would escape it.
+        standing: Standing = yield Call(lambda: self.revocations.standing(claims, failure="open"))
+        if standing.revoked:
+            yield from self._end([session])
+            raise TokenError("revoked", claim="sid")
         token_id, issued, expires = turned.token
         refresh = replace(refresh, token_id=token_id, issued_us=issued, expires_us=expires)
         return self._pair(access, refresh)
@@ -165,24 +173,28 @@ class Parts:
 
     def logout_everywhere(self, subject: str) -> Flow[Call[Any], int]:
         """End all sessions of a user, and revoke whatever else was issued to it."""
-        until = self._until(subject)
-        everything = of_user(subject, until_us=until)
-        try:
+        # Since now by the clock that dates tokens: by that of a store which is ahead, those of
+        # the login that follows would be refused.
+        since, _ = self.signer.lasts(TokenKind.REFRESH)
+        everything = of_user(subject, until_us=self._until(), since_us=since)
+        yield Call(lambda: self.revocations.revoke(everything))
+        # Sessions by their ids as well: no clock can be wrong about those. A store lists so
+        # many at a time, and none that has ended.
+        ended: set[str] = set()
+        while True:
             sessions: Sequence[Session] = yield Call(lambda: self.store.sessions(subject))
-        except UnavailableError:
-            yield Call(lambda: self.revocations.revoke(everything))
-            raise
-        # Sessions by their ids as well: no clock can be wrong about those.
-        yield from self._end([session.id for session in sessions], until, everything)
-        return len(sessions)
+            living = [session.id for session in sessions if session.id not in ended]
+            if not living:
+                return len(ended)
+            yield from self._end(living)
+            ended.update(living)
 
     def end(self, subject: str, session: str) -> Flow[Call[Any], bool]:
         """End one session of a user; False if there is none such."""
-        sessions: Sequence[Session] = yield Call(lambda: self.store.sessions(subject))
-        if session not in {each.id for each in sessions}:
-            return False
-        yield from self._end([session], self._until(subject))
-        return True
+        is_theirs: bool = yield Call(lambda: self.store.owns(subject, session))
+        if is_theirs:
+            yield from self._end([session])
+        return is_theirs
 
     def sessions(self, subject: str) -> Flow[Call[Any], Sequence[Session]]:
         """The sessions of a user."""
@@ -198,12 +210,16 @@ class Parts:
     def _refuse(self, token: str, whole: Container[TokenKind]) -> Flow[Call[Any], None]:
         """Refuse a token from now on; of kinds that are *whole*, with its session.
 
-        One that is not good any more is refused already.
+        One that is revoked already is so again, with its session, and so is one that has
+        expired; one that was never good is refused anyway.
         """
         claims: Claims | None = None
         for kind in (TokenKind.REFRESH, TokenKind.ACCESS):
             try:
                 claims = yield Call(partial(self._verify, token, kind))
+            except SpentError as error:
+                # Revoked by a try that failed half-way, maybe; or its session goes on.
+                claims = error.claims
             except TokenError as error:
                 if error.reason in _OTHER_KIND:
                     continue
@@ -211,18 +227,17 @@ class Parts:
         if claims is None:
             return
         if claims.session and claims.kind in whole:
-            yield from self._end([claims.session], self._until(claims.subject))
+            yield from self._end([claims.session])
         else:
             revocation = of_token(claims)
             yield Call(lambda: self.revocations.revoke(revocation))
 
-    def _end(
-        self, sessions: Sequence[str], until_us: int, *more: Revocation
-    ) -> Flow[Call[Any], None]:
-        gone = [of_session(session, until_us=until_us) for session in sessions]
-        end = Call(lambda: self.store.end(*sessions, until_us=until_us))
+    def _end(self, sessions: Sequence[str]) -> Flow[Call[Any], None]:
+        until = self._until()
+        gone = [of_session(session, until_us=until) for session in sessions]
+        end = Call(lambda: self.store.end(*sessions, until_us=until))
         try:
-            yield Call(lambda: self.revocations.revoke(*more, *gone))
+            yield Call(lambda: self.revocations.revoke(*gone))
         except UnavailableError:
             yield end  # what is ended is not refreshed, whoever knows that it is revoked
             raise
@@ -239,11 +254,13 @@ class Parts:
         refresh = self.signer.claims(TokenKind.REFRESH, subject, session=session, own=own)
         return access, refresh
 
-    def _until(self, subject: str) -> int:
+    def _until(self) -> int:
         """When the last token that is issued now will have ended."""
-        return max(claims.expires_us for claims in self._fresh(subject, "", None))
+        return max(self.signer.lasts(kind)[1] for kind in TokenKind)
 
     def _pair(self, access: Claims, refresh: Claims) -> TokenPair:
+        # No token outlasts its session, which ends with its refresh token at the latest.
+        access = replace(access, expires_us=min(access.expires_us, refresh.expires_us))
         return TokenPair(
             access=Secret(self.signer.sign(access)),
             refresh=Secret(self.signer.sign(refresh)),
@@ -253,8 +270,11 @@ class Parts:
         )
 
     def _check_name(self, name: str) -> None:
-        if not isinstance(name, str) or len(name) > self.options.name_length:
+        told: object = name
+        if not isinstance(told, str) or len(told) > self.options.name_length:
             raise ValueError(f"a name is a text of at most {self.options.name_length} characters")
+        if _UNSPEAKABLE.search(told):
+            raise ValueError("a name has no control characters and no half of a surrogate pair")
 
 
 def _issued(claims: Claims) -> Issued:

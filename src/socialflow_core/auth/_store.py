@@ -131,7 +131,14 @@ class SessionBook(Protocol):
     """
 
     def sessions(self, subject: str, /) -> Sequence[Session]:
-        """Those of a user that have not ended, the one used last at the beginning."""
+        """Those of a user that have not ended, the one used last at the beginning.
+
+        Of very many, a thousand.
+        """
+        ...
+
+    def owns(self, subject: str, session: str, /) -> bool:
+        """Whether the user has such a session."""
         ...
 
     def rename(self, subject: str, session: str, name: str, /) -> bool:
@@ -166,6 +173,10 @@ class AsyncSessionBook(Protocol):
 
     async def sessions(self, subject: str, /) -> Sequence[Session]:
         """See `SessionBook.sessions`."""
+        ...
+
+    async def owns(self, subject: str, session: str, /) -> bool:
+        """See `SessionBook.owns`."""
         ...
 
     async def rename(self, subject: str, session: str, name: str, /) -> bool:

@@ -173,6 +173,11 @@ class MemorySessions:
         living = [session for session in mine if session.expires_us > now]
         return sorted(living, key=lambda session: -session.used_us)
 
+    def owns(self, subject: str, session: str, /) -> bool:
+        """See `SessionBook.owns`."""
+        with self._lock:
+            return session in self._of.get(subject, ())
+
     def rename(self, subject: str, session: str, name: str, /) -> bool:
         """See `SessionBook.rename`."""
         with self._lock:
@@ -223,6 +228,10 @@ class AsyncMemorySessions:
     async def sessions(self, subject: str, /) -> list[Session]:
         """See `SessionBook.sessions`."""
         return self._sessions.sessions(subject)
+
+    async def owns(self, subject: str, session: str, /) -> bool:
+        """See `SessionBook.owns`."""
+        return self._sessions.owns(subject, session)
 
     async def rename(self, subject: str, session: str, name: str, /) -> bool:
         """See `SessionBook.rename`."""

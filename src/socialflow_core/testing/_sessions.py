@@ -79,6 +79,11 @@ class BlockingSessions:
         found: Sequence[Session] = self._run("sessions", subject)
         return found
 
+    def owns(self, subject: str, session: str, /) -> bool:
+        """See `SessionBook.owns`."""
+        owned: bool = self._run("owns", subject, session)
+        return owned
+
     def rename(self, subject: str, session: str, name: str, /) -> bool:
         """See `SessionBook.rename`."""
         renamed: bool = self._run("rename", subject, session, name)

@@ -241,6 +241,16 @@ class SessionBookContract(_Contract):
         expected = replace(session, used_us=second.issued_us, expires_us=second.expires_us)
         assert list(mine.sessions("ann")) == [expected]
 
+    def test_a_session_is_its_users(self, mine: SessionStore) -> None:
+        """Nobody else's, and nobody's once it is ended."""
+        session = session_of()
+        mine.begin(session, _first(session))
+        assert mine.owns("ann", session.id)
+        assert not mine.owns("bob", session.id)
+        assert not mine.owns("ann", "never")
+        mine.end(session.id, until_us=session.ends_us)
+        assert not mine.owns("ann", session.id)
+
     def test_only_its_user_renames_a_session(self, mine: SessionStore) -> None:
         """It keeps the name when it is refreshed; another's is not found."""
         session = session_of(name="old")

@@ -71,12 +71,12 @@ class TokenIssuer:
         own: Mapping[str, Json] | None = None,
     ) -> Claims:
         """See `Signer.claims`."""
-        now = self._clock()
+        issued, expires = self.lasts(kind)
         claims = Claims(
             kind=kind,
             subject=subject,
-            issued_us=now,
-            expires_us=now + self._rules.of(kind).lifetime_us,
+            issued_us=issued,
+            expires_us=expires,
             token_id=self._new_id(),
             session=session,
             issuer=self._rules.issuer,
@@ -85,6 +85,11 @@ class TokenIssuer:
         )
         self._written[kind].write(claims)  # what cannot be said is refused here already
         return claims
+
+    def lasts(self, kind: TokenKind) -> tuple[int, int]:
+        """See `Signer.lasts`."""
+        now = self._clock()
+        return now, now + self._rules.of(kind).lifetime_us
 
     def sign(self, claims: Claims) -> str:
         """See `Signer.sign`.

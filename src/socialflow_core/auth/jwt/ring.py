@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyRing", "Keys", "rings"]
 
+_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 _KTY = {"HS": "oct", "RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 
 
@@ -184,7 +185,10 @@ def _algorithm(jwk: Mapping[str, Any], algorithms: tuple[str, ...]) -> str | Non
     if "alg" in jwk:
         return jwk["alg"] if jwk["alg"] in algorithms else None
     kinds = (name for name in algorithms if _KTY[name[:2]] == jwk.get("kty"))
-    return next(kinds, None)
+    # RFC 7518, 3.4: each of these is of one curve.
+    return next(
+        (name for name in kinds if _CURVES.get(name, jwk.get("crv")) == jwk.get("crv")), None
+    )
 
 
 def rings(access: KeyRing, refresh: KeyRing | None) -> None:

@@ -14,7 +14,7 @@ from socialflow_core._kit.clock import unix_us
 from socialflow_core._kit.observe import count
 from socialflow_core.auth._claims import ClaimRules, window_of
 from socialflow_core.auth._compact import Header, decode64, parts_of, read_header
-from socialflow_core.auth._interface import TokenError, TokenKind
+from socialflow_core.auth._interface import SpentError, TokenError, TokenKind
 from socialflow_core.auth._json import parse
 
 from .ring import rings
@@ -202,7 +202,8 @@ class TokenVerifier(_Reader):
         if self._revocations is not None:
             standing = self._revocations.standing(claims, failure=failure or self._failure)
             if standing.revoked:
-                raise _refused("revoked")
+                count("auth.refused", reason="revoked")
+                raise SpentError("revoked", claims)
         return claims
 
 
@@ -236,5 +237,6 @@ class AsyncTokenVerifier(_Reader):
         if self._revocations is not None:
             standing = await self._revocations.standing(claims, failure=failure or self._failure)
             if standing.revoked:
-                raise _refused("revoked")
+                count("auth.refused", reason="revoked")
+                raise SpentError("revoked", claims)
         return claims

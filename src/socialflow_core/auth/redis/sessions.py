@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from socialflow_core.auth._revocation import SKEW_US, digest_of, subject_digest
-from socialflow_core.auth._scripts import BEGIN, END, LIST, RENAME, TURN
+from socialflow_core.auth._scripts import BEGIN, END, LIST, OWNS, RENAME, TURN
 from socialflow_core.auth._store import Issued, Outcome, Session, Turn
 from socialflow_core.redislink import Script
 from socialflow_core.redislink.redis import AsyncRedisLink, RedisLink
@@ -27,7 +27,7 @@ __all__ = ["AsyncRedisSessions", "RedisSessions"]
 
 _US = timedelta(microseconds=1)
 _DEADLINE = timedelta(milliseconds=100)
-_BEGIN, _TURN, _END, _LIST, _RENAME = map(Script, (BEGIN, TURN, END, LIST, RENAME))
+_BEGIN, _TURN, _END, _LIST, _OWNS, _RENAME = map(Script, (BEGIN, TURN, END, LIST, OWNS, RENAME))
 
 
 class _Words:
@@ -50,6 +50,7 @@ class _Words:
     ) -> tuple[list[str], list[Argument]]:
         args: list[Argument] = [self._list, SKEW_US, session, presented, *successor]
         args += [grace // _US, MOST_TOLD, digest_of(session), until_us + SKEW_US, nonce()]
+        args.append(digest_of(presented))
         return [*self._keys, self._session + session], args
 
     def end(self, sessions: Sequence[str], until_us: int) -> tuple[list[str], list[Argument]]:
@@ -60,6 +61,9 @@ class _Words:
 
     def listed(self, subject: str) -> tuple[list[str], list[Argument]]:
         return [self._list + subject_digest(subject).hex()], [self._session]
+
+    def owned(self, subject: str, session: str) -> tuple[list[str], list[Argument]]:
+        return [self._session + session], [subject]
 
     def rename(self, subject: str, session: str, name: str) -> tuple[list[str], list[Argument]]:
         return [self._session + session], [subject, name]
@@ -128,6 +132,10 @@ class RedisSessions:
         """See `SessionBook.sessions`; at most a thousand."""
         return _sessions(self._link.call(_LIST, *self._words.listed(subject)))
 
+    def owns(self, subject: str, session: str, /) -> bool:
+        """See `SessionBook.owns`."""
+        return bool(self._link.call(_OWNS, *self._words.owned(subject, session)))
+
     def rename(self, subject: str, session: str, name: str, /) -> bool:
         """See `SessionBook.rename`."""
         return bool(self._link.call(_RENAME, *self._words.rename(subject, session, name)))
@@ -167,6 +175,10 @@ class AsyncRedisSessions:
     async def sessions(self, subject: str, /) -> list[Session]:
         """See `SessionBook.sessions`; at most a thousand."""
         return _sessions(await self._link.call(_LIST, *self._words.listed(subject)))
+
+    async def owns(self, subject: str, session: str, /) -> bool:
+        """See `SessionBook.owns`."""
+        return bool(await self._link.call(_OWNS, *self._words.owned(subject, session)))
 
     async def rename(self, subject: str, session: str, name: str, /) -> bool:
         """See `SessionBook.rename`."""
