@@ -9,7 +9,6 @@ import json
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from socialflow_core.auth import RevocationFailure, TokenError
 
-__all__ = ["BearerOptions", "Refused"]
+__all__ = ["BearerOptions", "Refused", "cookie_of"]
 
 # RFC 6750, 2.1: b64token; the scheme is compared without case (RFC 9110, 11.1).
 _BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)
@@ -30,6 +29,24 @@ _WORDS = {
     "revoked": "The access token was revoked",
 }
 _MALFORMED = "The access token is malformed or not for this service"
+
+
+def cookie_of(line: str, name: str) -> str | None:
+    """The value of a cookie in a `Cookie` header; None if it is not there.
+
+    Of two, the first: browsers send that of the longer path first. Whatever else stands in
+    the line matters to nobody (RFC 6265, 5.4): other people's cookies are odd at times.
+
+    >>> cookie_of('a={"b":1}; token="abc"; token=x', "token")
+    'abc'
+    """
+    for pair in line.split(";"):
+        key, equals, value = pair.partition("=")
+        if equals and key.strip() == name:
+            value = value.strip()
+            is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
+            return value[1:-1] if is_quoted else value
+    return None
 
 
 class Refused(NamedTuple):
@@ -81,14 +98,8 @@ class BearerOptions:
             return found[1] if found else ""
         if not self.cookie:
             return None
-        jar = SimpleCookie()
-        for name, value in lines:
-            if name.lower() == "cookie":
-                try:
-                    jar.load(value)
-                except CookieError:
-                    return ""
-        return jar[self.cookie].value if self.cookie in jar else None
+        line = "; ".join(value for name, value in lines if name.lower() == "cookie")
+        return cookie_of(line, self.cookie)
 
     def policy(self, path: str) -> RevocationFailure | None:
         """What `verify` is asked with on this path."""

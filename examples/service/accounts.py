@@ -34,7 +34,7 @@ class Accounts:
 
     def register(self, email: str, password: str) -> str:
         """Add somebody; what is wrong with that, or nothing."""
-        if "@" not in email or len(email) > 254:  # noqa: PLR2004 -- RFC 5321, 4.5.3.1.3
+        if "@" not in email or not email.isprintable() or len(email) > 254:  # noqa: PLR2004 -- RFC 5321, 4.5.3.1.3
             return "The email must be an address."
         if not _LEAST_PASSWORD <= len(password) <= _MOST_PASSWORD:
             return f"The password must have {_LEAST_PASSWORD} to {_MOST_PASSWORD} characters."

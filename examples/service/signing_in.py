@@ -1,12 +1,16 @@
 """The endpoints of accounts: register, log in, refresh, log out, and who one is.
 
-Tokens are answered in the body, for clients that send headers; with `"cookies": true` also as
-cookies that scripts cannot read and that other sites cannot send.
+Tokens are answered in the body, for clients that send headers; with `"cookies": true` instead as
+cookies that scripts cannot read and that other sites cannot send. Where they travel by HTTPS
+alone, the prefixes of their names keep other hosts of the domain from setting them (RFC 6265bis,
+4.1.3). Bodies have to say that they are JSON: so no form of another site logs anybody in.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from examples.service.steps import Call, Endpoint, Request, Response, Route, Steps, Work
@@ -25,6 +29,13 @@ _SECOND_US = 1_000_000
 
 Guarded: TypeAlias = Callable[[Request, Claims], Steps]
 """An endpoint that knows who asks."""
+
+
+class _Place(NamedTuple):
+    """Where a cookie is kept."""
+
+    name: str
+    path: str
 
 
 class Doors(NamedTuple):
@@ -58,11 +69,13 @@ class SigningIn:
         self._accounts = accounts
         self._doors = doors
         self._cookie = "; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
+        self._access = _Place("__Host-access_token" if secure else "access_token", "/")
+        self._again = _Place("__Secure-refresh_token" if secure else "refresh_token", "/api/auth")
         self.routes = (
-            Route("POST", "/api/auth/register", self._register),
-            Route("POST", "/api/auth/login", self._login),
-            Route("POST", "/api/auth/refresh", self._refresh),
-            Route("POST", "/api/auth/logout", self._logout),
+            Route("POST", "/api/auth/register", _of_json(self._register)),
+            Route("POST", "/api/auth/login", _of_json(self._login)),
+            Route("POST", "/api/auth/refresh", _of_json(self._refresh)),
+            Route("POST", "/api/auth/logout", _of_json(self._logout)),
             Route("GET", "/api/auth/me", self.guarded(self._me)),
             Route("GET", "/api/auth/sessions", self.guarded(self._sessions)),
         )
@@ -71,12 +84,16 @@ class SigningIn:
         """*endpoint*, for those who show a token that is good."""
 
         def steps(request: Request) -> Steps:
-            if not request.token:
+            token = self._shown(request)
+            if not token:
                 return failed(401, headers=(("WWW-Authenticate", "Bearer"),))
-            claims: Claims = yield Call(lambda: self._doors.verifier.verify(request.token))
+            claims: Claims = yield Call(lambda: self._doors.verifier.verify(token))
             return (yield from endpoint(request, claims))
 
         return steps
+
+    def _shown(self, request: Request) -> str:
+        return request.bearer or request.cookie(self._access.name)
 
     def _register(self, request: Request) -> Steps:
         given = _credentials(request)
@@ -92,22 +109,31 @@ class SigningIn:
         right: bool = yield Work(lambda: self._accounts.is_right(*given))
         if not right:
             return failed(401, "Wrong email or password.", (("WWW-Authenticate", "Bearer"),))
-        device = request.headers.get("user-agent", "")[:200]
+        device = "".join(filter(str.isprintable, request.headers.get("user-agent", "")))[:200]
         pair: TokenPair = yield Call(lambda: self._doors.sessions.login(given[0], name=device))
         return self._signed_in(pair, cookies=request.told.get("cookies") is True)
 
     def _refresh(self, request: Request) -> Steps:
         given = request.told.get("refreshToken")
-        cookie = request.cookie("refresh_token")
+        cookie = request.cookie(self._again.name)
         token = given if isinstance(given, str) else cookie
         pair: TokenPair = yield Call(lambda: self._doors.sessions.refresh(token))
         return self._signed_in(pair, cookies=not isinstance(given, str))
 
     def _logout(self, request: Request) -> Steps:
-        # A token that is not good is as good as logged out (RFC 7009, 2.2).
-        yield Call(lambda: self._doors.sessions.logout(request.token))
-        gone = [_set("access_token", "", "/api", 0), _set("refresh_token", "", "/api/auth", 0)]
-        return told({"success": True}, headers=tuple((n, v + self._cookie) for n, v in gone))
+        # All that is shown: the access token may be of another session, or long gone. One that
+        # is not good is as good as logged out (RFC 7009, 2.2).
+        given = request.told.get("refreshToken")
+        shown = (given, request.cookie(self._again.name), self._shown(request))
+        away: UnavailableError | None = None
+        for token in dict.fromkeys(each for each in shown if isinstance(each, str) and each):
+            try:
+                yield Call(partial(self._doors.sessions.logout, token))
+            except UnavailableError as error:
+                away = error
+        if away is not None:
+            raise away
+        return told({"success": True}, headers=self._set(("", 0), ("", 0)))
 
     def _me(self, _: Request, claims: Claims) -> Steps:
         yield from ()
@@ -131,13 +157,30 @@ class SigningIn:
         }
         if not cookies:
             return told(body, headers=(("Cache-Control", "no-store"),))
-        lasting = (pair.refresh_expires_us - pair.access_expires_us) // _SECOND_US
-        set_cookies = (
-            _set("access_token", access, "/api", lasting),
-            _set("refresh_token", refresh, "/api/auth", lasting),
+        # Each as long as its token.
+        now = int(time.time())
+        headers = self._set(
+            (access, pair.access_expires_us // _SECOND_US - now),
+            (refresh, pair.refresh_expires_us // _SECOND_US - now),
         )
-        headers = tuple((name, value + self._cookie) for name, value in set_cookies)
         return told({"success": True}, headers=(("Cache-Control", "no-store"), *headers))
+
+    def _set(self, *values: tuple[str, int]) -> tuple[tuple[str, str], ...]:
+        return tuple(
+            ("Set-Cookie", f"{name}={value}; Path={path}; Max-Age={seconds}{self._cookie}")
+            for (name, path), (value, seconds) in zip(
+                (self._access, self._again), values, strict=True
+            )
+        )
+
+
+def _of_json(endpoint: Endpoint) -> Endpoint:
+    def steps(request: Request) -> Steps:
+        if not request.is_json:
+            return failed(415, "The body must be application/json.")
+        return (yield from endpoint(request))
+
+    return steps
 
 
 def _credentials(request: Request) -> tuple[str, str] | None:
@@ -145,10 +188,6 @@ def _credentials(request: Request) -> tuple[str, str] | None:
     if isinstance(email, str) and isinstance(password, str):
         return email, password
     return None
-
-
-def _set(name: str, value: str, path: str, seconds: int) -> tuple[str, str]:
-    return "Set-Cookie", f"{name}={value}; Path={path}; Max-Age={seconds}"
 
 
 def _refused(reason: str) -> Response:

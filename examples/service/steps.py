@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
+from examples.bearer_rules import cookie_of
 from socialflow_core._kit.flow import Call, Flow, arun, run
 
 __all__ = [
@@ -41,18 +42,23 @@ class Request:
     body: bytes
 
     @property
-    def token(self) -> str:
-        """The bearer token, or else that of the cookie; empty if there is none."""
+    def bearer(self) -> str:
+        """The bearer token, empty if there is none."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else self.cookie("access_token")
+        return token.strip() if scheme.lower() == "bearer" else ""
 
     def cookie(self, name: str) -> str:
         """The value of a cookie, empty if there is none."""
-        for pair in self.headers.get("cookie", "").split(";"):
-            key, _, value = pair.strip().partition("=")
-            if key == name:
-                return value
-        return ""
+        return cookie_of(self.headers.get("cookie", ""), name) or ""
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body, if there is one, says that it is JSON.
+
+        A form of another site can send JSON as well, but not say so without being asked.
+        """
+        kind, _, _ = self.headers.get("content-type", "").partition(";")
+        return not self.body or kind.strip().lower() == "application/json"
 
     @property
     def told(self) -> dict[str, object]:

@@ -59,7 +59,16 @@ def test_a_good_service_passes_every_step() -> None:
 @given(
     wrong=st.integers(0, len(STEPS) - 1),
     status=st.sampled_from([0, 200, 201, 204, 401, 403, 404, 429, 500, 503]),
-    body=st.sampled_from([b"", b"{}", b"[]", b"no", b'{"token": 1, "refreshToken": null}']),
+    body=st.sampled_from(
+        [
+            b"",
+            b"{}",
+            b"[]",
+            b"no",
+            b'{"token": 1, "refreshToken": null}',
+            b'{"token": "a\\nb", "refreshToken": "r"}',
+        ]
+    ),
 )
 def test_any_other_answer_fails_and_ends_it(wrong: int, status: int, body: bytes) -> None:
     """At the step where it came, with a reason."""

@@ -178,6 +178,23 @@ def test_reading_a_request_never_fails(text: str, both: bool) -> None:  # noqa: 
     assert OPTIONS.token([("Authorization", "Bearer a"), ("authorization", text)]) == ""
 
 
+@given(
+    st.lists(st.text(st.characters(codec="latin-1", exclude_characters=";"), max_size=20)),
+    st.lists(st.text(st.characters(codec="latin-1", exclude_characters=";"), max_size=20)),
+    st.booleans(),
+)
+def test_odd_cookies_of_others_hide_nothing(
+    before: list[str],
+    after: list[str],
+    quoted: bool,  # noqa: FBT001 -- drawn
+) -> None:
+    """Whatever stands beside it in the line, and whatever comes after it under its name."""
+    others = [each for each in before if each.partition("=")[0].strip() != "token"]
+    mine = 'token="T"' if quoted else "token=T"
+    line = ";".join([*others, mine, *after, "token=EVIL"])
+    assert OPTIONS.token([("Cookie", line)]) == "T"
+
+
 def test_a_realm_is_a_quoted_text() -> None:
     """What would end the quotes is refused when the options are built."""
     for realm in ('a"b', "a\\b", "a\r\nb", "", "é"):

@@ -41,7 +41,7 @@ def login(twin: Twin) -> str:
     """A token."""
     server, accounts = twin
     body = json.dumps({"email": accounts.email, "password": accounts.password}).encode()
-    answer = server("/api/auth/login", "POST", body)
+    answer = server("/api/auth/login", "POST", body, Content_Type="application/json")
     assert answer.status == 200
     return str(json.loads(answer.body)["token"])
 
@@ -53,7 +53,7 @@ def test_a_tier_has_one_counter_for_all_its_paths(twin: Twin) -> None:
     for path in ("/api/auth/me", "/api/auth/login", "/api/auth/other"):
         for _ in range(3):
             assert server(path, Authorization=f"Bearer {token}").status in {200, 404, 405}
-    assert server("/api/auth/login", "POST", b"{}").status == 429
+    assert server("/api/auth/login", "POST", b"{}", Content_Type="application/json").status == 429
     assert server("/api/health").limits["ratelimit-remaining"] == "99"
 
 
@@ -108,7 +108,7 @@ def test_what_stands_outside_of_the_api_is_free(twin: Twin) -> None:
 def test_a_wrong_login_is_told_in_json(twin: Twin, body: bytes, status: int) -> None:
     """Each with the headers about limits: failures count."""
     server, _ = twin
-    answer = server("/api/auth/login", "POST", body)
+    answer = server("/api/auth/login", "POST", body, Content_Type="application/json")
     assert answer.status == status
     told = json.loads(answer.body)
     assert list(told) == ["success", "code", "message"]
@@ -165,7 +165,7 @@ def test_metrics_are_counted_and_readable(twin: Twin) -> None:
     """Prometheus text: every line is a comment or a sample, and the numbers are right."""
     server, _ = twin
     for _ in range(11):
-        server("/api/auth/login", "POST", b"{}")
+        server("/api/auth/login", "POST", b"{}", Content_Type="application/json")
     server("/no/such/path")
     answer = server("/metrics")
     assert answer.all("Content-Type") == ["text/plain; version=0.0.4; charset=utf-8"]

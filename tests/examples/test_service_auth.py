@@ -13,12 +13,14 @@ from examples.service import asgi, wsgi
 from examples.service.accounts import Accounts
 from examples.service.development import generated_values
 from socialflow_core.config.settings import load
+from socialflow_core.testing.poll import wait_until
 from socialflow_core.wiring import Core
 from tests.examples.loopback import served, served_wsgi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from socialflow_core.testing.servers.valkey import Valkey
     from tests.examples.loopback import Answer, Server
 
 ANN = {"email": "ann@example.com", "password": "a good password"}
@@ -32,6 +34,7 @@ class Place(NamedTuple):
     def post(self, what: str, told: object, **headers: str) -> Answer:
         """Send JSON to an endpoint of `/api/auth`."""
         body = json.dumps(told).encode()
+        headers = {"Content_Type": "application/json"} | headers
         return self.server(f"/api/auth/{what}", method="POST", body=body, **headers)
 
     def me(self, **headers: str) -> int:
@@ -40,9 +43,9 @@ class Place(NamedTuple):
 
 
 @contextmanager
-def started(kind: str) -> Iterator[Place]:
+def started(kind: str, **environ: str) -> Iterator[Place]:
     """The service, with its limits out of the way."""
-    values = generated_values() | {"RATE_LIMIT_AUTH": "1000/1m"}
+    values = generated_values() | {"RATE_LIMIT_AUTH": "1000/1m"} | environ
     with Core(load(environ=values, env_file=None)) as core:
         if kind == "asgi":
             serving = served(asgi.application(core, Accounts()))
@@ -67,21 +70,28 @@ def told(answer: Answer) -> dict[str, str]:
     return said
 
 
-def cookies(answer: Answer) -> dict[str, str]:
-    """The cookies that an answer sets, by name."""
+def jar_of(answer: Answer) -> SimpleCookie:
+    """The cookies that an answer sets, with what is said about them."""
     jar: SimpleCookie = SimpleCookie()
     for name, value in answer.headers:
         if name.lower() == "set-cookie":
             jar.load(value)
             assert jar[value.partition("=")[0]]["httponly"]
             assert jar[value.partition("=")[0]]["samesite"] == "Strict"
-    return {name: morsel.value for name, morsel in jar.items()}
+    return jar
+
+
+def cookies(answer: Answer) -> dict[str, str]:
+    """The same by name."""
+    return {name: morsel.value for name, morsel in jar_of(answer).items()}
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         {"email": "no address", "password": "a good password"},
+        {"email": "a@b\x00", "password": "a good password"},
+        {"email": "\ud800@b", "password": "a good password"},
         {"email": "bob@example.com", "password": "short"},
         {"email": "ann@example.com", "password": "another password"},
         {"email": "bob@example.com"},
@@ -113,9 +123,73 @@ def test_cookies_do_what_headers_do(place: Place) -> None:
     second = cookies(place.post("refresh", {}, Cookie=shown))
     assert second["refresh_token"] != first["refresh_token"]
     assert place.me(Cookie=f"access_token={second['access_token']}") == 200
-    gone = place.post("logout", {}, Cookie=f"access_token={second['access_token']}")
-    assert cookies(gone) == {"access_token": "", "refresh_token": ""}
+    gone = jar_of(place.post("logout", {}, Cookie=f"access_token={second['access_token']}"))
+    assert {name: (each.value, each["max-age"]) for name, each in gone.items()} == {
+        "access_token": ("", "0"),
+        "refresh_token": ("", "0"),
+    }
     assert place.me(Cookie=f"access_token={second['access_token']}") == 401
+    assert (
+        place.post("refresh", {}, Cookie=f"refresh_token={second['refresh_token']}").status == 401
+    )
+
+
+def test_a_cookie_lasts_as_long_as_its_token(place: Place) -> None:
+    """Not longer, so that a browser shows none in vain, and not shorter."""
+    jar = jar_of(place.post("login", ANN | {"cookies": True}))
+    lasting = {name: int(morsel["max-age"]) for name, morsel in jar.items()}
+    assert 890 <= lasting["access_token"] <= 900
+    assert 604_790 <= lasting["refresh_token"] <= 604_800
+    assert {name: morsel["path"] for name, morsel in jar.items()} == {
+        "access_token": "/",
+        "refresh_token": "/api/auth",
+    }
+
+
+@pytest.mark.parametrize("kind", ["asgi", "wsgi"])
+def test_whoever_logs_out_late_is_logged_out(kind: str) -> None:
+    """By the refresh cookie, or the refresh token of the body, when the access token is over."""
+    with started(kind, JWT_EXPIRES_IN="1s") as place:
+        place.post("register", ANN)
+        first = cookies(place.post("login", ANN | {"cookies": True}))
+        second = told(place.post("login", ANN))
+        late = "; ".join(f"{name}={value}" for name, value in first.items())
+        wait_until(lambda: place.me(Cookie=late) == 401, "the access token is over")
+        assert place.post("logout", {}, Cookie=late).status == 200
+        assert place.post("refresh", {}, Cookie=late).status == 401
+        shown = {"refreshToken": second["refreshToken"]}
+        assert place.post("logout", shown).status == 200
+        assert place.post("refresh", shown).status == 401
+
+
+@pytest.mark.parametrize("kind", ["asgi", "wsgi"])
+def test_in_production_no_other_host_can_set_them(kind: str, valkey: Valkey) -> None:
+    """By their names' prefixes; and cookies without those are not looked at."""
+    with started(kind, APP_ENV="production", REDIS_URL=valkey.url) as place:
+        place.post("register", ANN)
+        jar = jar_of(place.post("login", ANN | {"cookies": True}))
+        assert set(jar) == {"__Host-access_token", "__Secure-refresh_token"}
+        assert all(morsel["secure"] and not morsel["domain"] for morsel in jar.values())
+        assert jar["__Host-access_token"]["path"] == "/"
+        token = jar["__Host-access_token"].value
+        assert place.me(Cookie=f"access_token={token}") == 401
+        assert place.me(Cookie=f"access_token=x; __Host-access_token={token}") == 200
+
+
+@pytest.mark.parametrize("what", ["login", "register", "refresh", "logout"])
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_a_form_of_another_site_logs_nobody_in(place: Place, what: str, kind: str) -> None:
+    """It can send JSON as text, but not say that it is JSON: a browser asks first then."""
+    answer = place.post(what, ANN | {"cookies": True}, Content_Type=kind)
+    assert (answer.status, told(answer)["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+    assert not cookies(answer)
+
+
+def test_an_odd_device_can_log_in(place: Place) -> None:
+    """What it calls itself is shown to people, as far as it can be."""
+    token = told(place.post("login", ANN, User_Agent="a\tb\x7f\xe9" + "c" * 300))["token"]
+    answer = place.server("/api/auth/sessions", Authorization=f"Bearer {token}")
+    assert json.loads(answer.body)["sessions"][0]["name"] == "ab\xe9" + "c" * 197
 
 
 def test_sessions_are_listed_by_device(place: Place) -> None:

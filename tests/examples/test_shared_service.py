@@ -73,8 +73,13 @@ def test_two_processes_share_who_is_logged_in(tmp_path: Path) -> None:
             one, other = Server(ports[here]), Server(ports[there])
             account = {"email": f"{here}@example.com", "password": "a good password"}
             body = json.dumps(account).encode()
-            assert one("/api/auth/register", "POST", body).status == 201
-            token = json.loads(one("/api/auth/login", "POST", body).body)["token"]
+            assert (
+                one("/api/auth/register", "POST", body, Content_Type="application/json").status
+                == 201
+            )
+            token = json.loads(
+                one("/api/auth/login", "POST", body, Content_Type="application/json").body
+            )["token"]
             shown = f"Bearer {token}"
             assert other("/api/auth/me", Authorization=shown).status == 200
             assert other("/api/auth/logout", "POST", Authorization=shown).status == 200

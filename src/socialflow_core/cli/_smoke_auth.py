@@ -7,6 +7,7 @@ out. Each step says what is wrong if it fails; no step ever says a token or a pa
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ._smoke import Effects, Request
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["STEPS", "Step", "life"]
 
+# RFC 6750, section 2.1.
+_B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 _OK = 200
 _CREATED = 201
 _UNAUTHORIZED = 401
@@ -121,7 +124,11 @@ def _tokens(response: Response) -> dict[str, str]:
     told = as_json(response.body)
     named = {"access": "token", "refresh": "refreshToken"}
     found = {mine: told.get(name) for mine, name in named.items()} if isinstance(told, dict) else {}
-    return {name: token if isinstance(token, str) else "" for name, token in found.items()}
+    # Of another form it would not travel in a header, and be told in the error about that.
+    return {
+        name: token if isinstance(token, str) and _B64TOKEN.fullmatch(token) else ""
+        for name, token in found.items()
+    }
 
 
 def _faults(plan: _Plan, response: Response) -> Iterator[str]:
