@@ -165,6 +165,9 @@ def test_a_password_with_an_at_sign_is_cleaned_whole() -> None:
             *(
                 "Authorization: Bearer {}",
                 "see Bearer {}",
+                "authorization: bearer {}",
+                "Authorization: ApiKey {}, x",
+                "error authorization=digest {}",
                 "at redis://:{}@cache",
                 "JWT_SECRET={},A=1",
                 "error: password={}",
@@ -233,7 +236,17 @@ def test_cleaning_takes_any_text(text: str) -> None:
             "password='",
             "http://",
         ),
-        *("eyJ", "eyJabc.", "Bearer ", "a@", "://", "-----BEGIN PRIVATE KEY-----", "\\", '"'),
+        *(
+            "eyJ",
+            "eyJabc.",
+            "eyJaaaaaaaa-",
+            "Bearer ",
+            "a@",
+            "://",
+            "-----BEGIN PRIVATE KEY-----",
+            "\\",
+            '"',
+        ),
     ],
 )
 def test_cleaning_costs_as_much_as_the_text_is_long(unit: str) -> None:

@@ -126,7 +126,7 @@ def _mask_pair(pair: re.Match[str]) -> str:
 _TOKENS = re.compile(
     r"""
     \b(?:Bearer|Basic|Token)\s+[A-Za-z0-9._~+/=-]{6,}       # Authorization values
-    | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*  # JSON Web Tokens
+    | (?<![\w-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*  # JSON Web Tokens
     | \b(?:sk|pk|rk|whsec)_(?:live_|test_)?[A-Za-z0-9]{8,}   # Stripe
     | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b                         # AWS access key ids
     | \bxox[abprs]-[A-Za-z0-9-]{8,}                         # Slack
@@ -137,7 +137,7 @@ _TOKENS = re.compile(
 # A name begins where a word does: sought at each of its letters, a word would cost its square.
 _NAMED = re.compile(r"""(?<![\w-])(?P<name>[\w-]+)["']?\s*[=:]\s*(?P<quote>["']?)""")
 _ASSIGNED = {
-    "": re.compile(r"""(?!//)[^\s"',;&]+"""),
+    "": re.compile(r"""(?!//)(?:(?i:bearer|basic|token|digest|apikey)\s+)?[^\s"',;&]+"""),
     '"': re.compile(r"""(?:[^"\\\n]|\\.)+"""),
     "'": re.compile(r"""(?:[^'\\\n]|\\.)+"""),
 }
