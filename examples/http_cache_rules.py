@@ -6,6 +6,7 @@ To take a middleware along, copy its file and this one.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from socialflow_core.cache import (
@@ -30,10 +31,17 @@ if TYPE_CHECKING:
 
     from socialflow_core.cache import Cached
 
-__all__ = ["PASS", "HttpCacheOptions"]
+__all__ = ["PASS", "HttpCacheOptions", "ServerError"]
 
 PASS = StoredResponse(0)
 """What is computed where the response is for the one who asked first, and for nobody else."""
+
+_ERRORS = frozenset({500, 502, 503, 504})
+"""What `stale-if-error` means by an error (RFC 5861, 4)."""
+
+
+class ServerError(Exception):
+    """The application answered that it has failed, and an older answer may do instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +55,7 @@ class HttpCacheOptions:
         name: The cache's in `Cache-Status`, a token.
         etag: Whether to add a strong entity tag where the application sets none.
         tags: Names the groups that a request's response belongs to, for `invalidate_tags`.
+        now: Tells the time, with its zone, that `Date` is compared with.
 
     Raises:
         ValueError: If *policy* serves what is stale and *http* does not know.
@@ -57,6 +66,7 @@ class HttpCacheOptions:
     name: str = "socialflow"
     etag: bool = True
     tags: Callable[[CacheRequest], tuple[str, ...]] = lambda _: ()
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __post_init__(self) -> None:
         allowances = self.policy.stale_while_revalidate, self.policy.stale_if_error
@@ -69,13 +79,22 @@ class HttpCacheOptions:
 
     def finished(self, response: StoredResponse) -> StoredResponse:
         """*response* as it is kept."""
-        return with_etag(response) if self.etag else response
+        kept = response.received(self.now())
+        return with_etag(kept) if self.etag else kept
 
-    def is_for_all(self, request: CacheRequest, start: StoredResponse, size: int) -> bool:
-        """Whether a response that begins so, and has *size* bytes by now, may be kept."""
-        told = field_values(start.headers, "content-length")
-        sizes = [size, *(int(each) for each in told if each.isdecimal())]
-        return max(sizes) <= self.http.max_body and may_store(request, start, self.http)
+    def may_become(self, request: CacheRequest, start: StoredResponse) -> bool:
+        """Whether a response that begins so may be kept, if its content is as it should be."""
+        # Judged as it came: what a connection's field named is not kept, but it was said.
+        kept = start.received(self.now())
+        return all(may_store(request, each, self.http, is_whole=False) for each in (start, kept))
+
+    def is_for_all(self, request: CacheRequest, response: StoredResponse) -> bool:
+        """Whether a whole response may be given to everybody who asks the same."""
+        return may_store(request, response, self.http)
+
+    def is_error(self, status: int) -> bool:
+        """Whether an older answer, where there is one, stands in for one with this status."""
+        return status in _ERRORS and bool(self.policy.stale_if_error)
 
     def lifetime(self, request: CacheRequest, response: StoredResponse) -> timedelta | None:
         """How long to keep it; None, not at all."""

@@ -5,8 +5,10 @@ app = CacheMiddleware(app, AsyncMemoryCache(), HttpCacheOptions())
 ```
 
 Wrap it inside of what knows who calls (rate limits, tokens), so that a refusal is not kept and a
-hit is not free of it. Of many who ask the same at once, one reaches the application; if its
-answer turns out to be for itself alone, the others are let through too. Only HTTP is cached.
+hit is not free of it; whom Starlette's `AuthenticationMiddleware` or a client's certificate has
+authenticated is known by the scope. Of many who ask the same at once, one reaches the
+application; if its answer turns out to be for itself alone, the others are let through too. Only
+HTTP is cached.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from examples.http_cache_rules import PASS, HttpCacheOptions
+from examples.http_cache_rules import PASS, HttpCacheOptions, ServerError
 from socialflow_core.cache import (
     RESPONSE,
     SAFE_METHODS,
@@ -28,10 +30,10 @@ from socialflow_core.cache import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from examples.asgi.rate_limit import App, Message, Receive, Scope, Send
-    from socialflow_core.cache import Headers
+    from socialflow_core.cache import Cached, Headers
 
 __all__ = ["CacheMiddleware"]
 
@@ -83,16 +85,9 @@ class CacheMiddleware:
             return await runs[-1].respond(self._app, scope)
 
         try:
-            cached = await self._cache.lookup(
-                http_key(request, options.http),
-                compute,
-                ttl=partial(options.lifetime, request),
-                tags=options.all_tags(request),
-                codec=RESPONSE,
-                policy=options.policy,
-            )
+            cached = await self._found(request, compute)
             telling = _telling(options.status(fwd="miss"), send)
-            if cached.value != PASS:
+            if cached and cached.value != PASS:
                 await _send(options.answer(request, cached, is_mine=bool(runs)), send)
             elif mine := next((run for run in runs if run.is_private), None):
                 await mine.go_on(telling)
@@ -102,6 +97,22 @@ class CacheMiddleware:
             client.is_gone = True
             for run in runs:
                 await run.give_up()
+
+    async def _found(
+        self, request: CacheRequest, compute: Callable[[], Awaitable[StoredResponse]]
+    ) -> Cached[StoredResponse] | None:
+        options = self._options
+        try:
+            return await self._cache.lookup(
+                http_key(request, options.http),
+                compute,
+                ttl=partial(options.lifetime, request),
+                tags=options.all_tags(request),
+                codec=RESPONSE,
+                policy=options.policy,
+            )
+        except ServerError:  # and nothing older is at hand: it is answered as it is
+            return None
 
 
 class _Client:
@@ -122,10 +133,11 @@ class _Run:
         self._options = options
         self._held_back: list[Message] = []
         self._size = 0
+        self._whole: StoredResponse | None = None
         self._asked = False
         self._send: Send | None = None
         self._task: asyncio.Future[None] | None = None
-        self.is_private = False
+        self.is_private = self._has_failed = self._is_over = False
         self._decided, self._goes_on = asyncio.Event(), asyncio.Event()
 
     async def respond(self, app: App, scope: Scope) -> StoredResponse:
@@ -134,7 +146,7 @@ class _Run:
         work = app({**scope, "extensions": {}}, self._hear, self._tell)
         self._task = task = asyncio.ensure_future(work)
         self._client.tasks.add(task)  # it may go on after its response, and a loop forgets it
-        task.add_done_callback(self._client.tasks.discard)
+        task.add_done_callback(self._ended)
         decided = asyncio.ensure_future(self._decided.wait())
         try:
             await asyncio.wait((task, decided), return_when=asyncio.FIRST_COMPLETED)
@@ -146,10 +158,21 @@ class _Run:
         if self.is_private:
             if self._client.is_gone:  # it was computed for whoever comes next
                 await self.give_up()
+            if self._has_failed:
+                raise ServerError(str(self._held_back[0]["status"]))
             return PASS
-        if not self._decided.is_set():
+        if not self._whole:
             task.result()  # raises what the application raised
-        return self._options.finished(_response(self._held_back))
+            told = "ended in the midst of its" if self._held_back else "sent no"
+            raise RuntimeError(f"the application {told} response")
+        return self._whole
+
+    def _ended(self, task: asyncio.Future[None]) -> None:
+        self._client.tasks.discard(task)
+        error = None if task.cancelled() or not self._is_over else task.exception()
+        if error:  # nobody waits for it any more
+            told = {"message": "the application raised after its response", "exception": error}
+            task.get_loop().call_exception_handler(told)
 
     async def go_on(self, send: Send) -> None:
         """Send what was held back, and let the application and its client talk."""
@@ -163,30 +186,51 @@ class _Run:
     async def give_up(self) -> None:
         """End an application that waits for a client that has gone."""
         task = self._task
-        if task and self.is_private and not task.done():
-            task.cancel()
-            await asyncio.wait((task,))
+        if not task or not self.is_private or task.done():
+            return
+        if self._has_failed:  # it ends by itself, and its error is heard
+            self._is_over = True
+            self._goes_on.set()
+            return
+        task.cancel()
+        await asyncio.wait((task,))
 
     async def _hear(self) -> Message:
         if not self._asked:
             self._asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
         await self._goes_on.wait()
+        if self._is_over:  # as servers say it after a response
+            return {"type": "http.disconnect"}
         return await self._client.receive()
 
     async def _tell(self, message: Message) -> None:
         if self._send:
             await self._send(message)
-            return
-        self._held_back.append(message)
-        self._size += len(message.get("body", b""))
-        start = _response(self._held_back[:1])
-        if not self._options.is_for_all(self._request, start, self._size):
-            self.is_private = True
-            self._decided.set()
-            await self._goes_on.wait()
-        elif message["type"] == "http.response.body" and not message.get("more_body"):
-            self._decided.set()
+        elif not self._is_over:
+            self._held_back.append(message)
+            self._size += len(message.get("body", b""))
+            if not self._may_be_kept(message):
+                self.is_private = True
+                self._has_failed = self._options.is_error(self._held_back[0].get("status", 0))
+                self._decided.set()
+                await self._goes_on.wait()
+            elif self._whole:
+                self._is_over = True
+                self._decided.set()
+                self._goes_on.set()
+
+    def _may_be_kept(self, message: Message) -> bool:
+        options, request = self._options, self._request
+        if self.is_private or self._size > options.http.max_body:
+            return False
+        if message["type"] == "http.response.start":
+            return options.may_become(request, _response([message]))
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            whole = options.finished(_response(self._held_back))
+            self._whole = whole if options.is_for_all(request, whole) else None
+            return self._whole is not None
+        return True
 
 
 def _request(scope: Scope) -> CacheRequest:
@@ -194,12 +238,29 @@ def _request(scope: Scope) -> CacheRequest:
     host = next((value for name, value in headers if name.lower() == "host"), "")
     query = scope.get("query_string", b"").decode("latin-1")
     target = scope.get("scheme", "http"), host, scope["path"], query
-    return CacheRequest(scope["method"].upper(), target, headers)
+    return CacheRequest(
+        scope["method"].upper(),
+        target,
+        headers,
+        raw_path=(scope.get("raw_path") or b"").decode("latin-1"),
+        is_authenticated=_is_authenticated(scope),
+    )
+
+
+def _is_authenticated(scope: Scope) -> bool:
+    # Starlette's own, and what others put in the same place: a user who says that he is
+    # nobody, and no scopes, are what an anonymous request has.
+    user, auth = scope.get("user"), scope.get("auth")
+    tls = (scope.get("extensions") or {}).get("tls") or {}
+    return bool(
+        (user is not None and getattr(user, "is_authenticated", True))
+        or getattr(auth, "scopes", auth)
+        or tls.get("client_cert_name")
+        or tls.get("client_cert_chain")
+    )
 
 
 def _response(messages: list[Message]) -> StoredResponse:
-    if not messages:
-        raise RuntimeError("the application sent no response")
     start, *rest = messages
     body = b"".join(message.get("body", b"") for message in rest)
     return StoredResponse(start["status"], _text(start.get("headers", ())), body)

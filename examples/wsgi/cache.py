@@ -5,7 +5,8 @@ app = CacheMiddleware(app, MemoryCache(), HttpCacheOptions())
 ```
 
 Wrap it inside of what knows who calls (rate limits, tokens), so that a refusal is not kept and a
-hit is not free of it. Of many who ask the same at once, one reaches the application; if its
+hit is not free of it; whom the server or what stands before this has authenticated is known by
+`REMOTE_USER`, `AUTH_TYPE` and `SSL_CLIENT_VERIFY`. Of many who ask the same at once, one reaches the application; if its
 answer turns out to be for itself alone, the others are let through too.
 """
 
@@ -16,7 +17,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from examples.http_cache_rules import PASS, HttpCacheOptions
+from examples.http_cache_rules import PASS, HttpCacheOptions, ServerError
 from socialflow_core.cache import (
     RESPONSE,
     SAFE_METHODS,
@@ -79,6 +80,7 @@ class CacheMiddleware:
             return runs[-1].respond(self._app, environ)
 
         mine: _Run | None = None
+        cached, passes = None, False
         try:
             cached = self._cache.lookup(
                 http_key(request, options.http),
@@ -88,14 +90,17 @@ class CacheMiddleware:
                 codec=RESPONSE,
                 policy=options.policy,
             )
-            if cached.value == PASS:
-                mine = next((run for run in runs if run.is_private), None)
+            passes = cached.value == PASS
+        except ServerError:  # and nothing older is at hand: it is answered as it is
+            passes = True
         finally:
+            if passes:
+                mine = next((run for run in runs if run.is_private), None)
             client.is_gone = True
             for run in runs:
                 if run.is_private and run is not mine:
                     run.close()
-        if cached.value != PASS:
+        if cached and not passes:
             return _send(options.answer(request, cached, is_mine=bool(runs)), start_response)
         telling = _telling(options.status(fwd="miss"), start_response)
         return mine.go_on(telling) if mine else self._app(environ, telling)
@@ -116,10 +121,12 @@ class _Run:
         self._request = request
         self._options = options
         self._start: tuple[str, list[tuple[str, str]]] | None = None
+        self._may_be_kept = True
         self._parts: list[bytes] = []
+        self._size = 0
         self._iterable: Iterable[bytes] = ()
         self._rest: Iterator[bytes] = iter(())
-        self._write: Callable[[bytes], object] = self._parts.append
+        self._write: Callable[[bytes], object] = self._hold
         self._has_gone_on = False
         self.is_private = False
 
@@ -129,23 +136,33 @@ class _Run:
         try:
             self._iterable = app(asked, self._hear)
             self._rest = iter(self._iterable)
-            more = True
-            while more:
-                if self._start and not self._is_for_all():
-                    self.is_private = True
-                    if self._client.is_gone:  # it was computed for whoever comes next
-                        self.close()
-                    return PASS
-                more = False
-                for part in self._rest:
-                    self._parts.append(part)
-                    more = True
-                    break
+            whole = self._whole()
         except BaseException:
             self.close()
             raise
+        self.is_private = whole is None
+        if whole is None:
+            if self._client.is_gone:  # it was computed for whoever comes next
+                self.close()
+            if self._start and self._options.is_error(int(self._start[0][:3])):
+                raise ServerError(self._start[0])
+            return PASS
         self.close()
-        return self._options.finished(self._response())
+        return whole
+
+    def _whole(self) -> StoredResponse | None:
+        """All of the response; None as soon as it turns out not to be for everybody."""
+        while self._may_be_kept and self._size <= self._options.http.max_body:
+            part = next(self._rest, None)
+            if part is None:
+                response = self._options.finished(self._response())
+                return response if self._options.is_for_all(self._request, response) else None
+            self._hold(part)
+        return None
+
+    def _hold(self, part: bytes) -> None:
+        self._size += len(part)
+        self._parts.append(part)
 
     def go_on(self, start_response: StartResponse) -> _Run:
         """Begin the answer with what was held back; iterating goes on from there."""
@@ -171,24 +188,19 @@ class _Run:
         if exc_info and self._has_gone_on:
             raise exc_info[1].with_traceback(exc_info[2])
         self._start = status, list(headers)
+        begun = StoredResponse(int(status[:3]), tuple(headers))
+        self._may_be_kept = self._options.may_become(self._request, begun)
 
         def write(part: bytes) -> object:
             return self._write(part)  # what that is changes when the answer goes on
 
         return write
 
-    def _is_for_all(self) -> bool:
-        return self._options.is_for_all(
-            self._request, self._response(whole=False), sum(map(len, self._parts))
-        )
-
-    def _response(self, *, whole: bool = True) -> StoredResponse:
+    def _response(self) -> StoredResponse:
         if not self._start:
             raise RuntimeError("the application sent no response")
         status, headers = self._start
-        return StoredResponse(
-            int(status[:3]), tuple(headers), b"".join(self._parts) if whole else b""
-        )
+        return StoredResponse(int(status[:3]), tuple(headers), b"".join(self._parts))
 
 
 def _request(environ: WSGIEnvironment) -> CacheRequest:
@@ -202,7 +214,24 @@ def _request(environ: WSGIEnvironment) -> CacheRequest:
     path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
     target = str(environ["wsgi.url_scheme"]), str(host), path, str(environ.get("QUERY_STRING", ""))
-    return CacheRequest(environ["REQUEST_METHOD"].upper(), target, tuple(headers))
+    method, raw = (
+        environ["REQUEST_METHOD"].upper(),
+        str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""),
+    )
+    return CacheRequest(
+        method,
+        target,
+        tuple(headers),
+        raw_path=raw.partition("?")[0],
+        is_authenticated=_is_authenticated(environ),
+    )
+
+
+def _is_authenticated(environ: WSGIEnvironment) -> bool:
+    # Servers hide Authorization from applications and say who it is; so do many a middleware.
+    if environ.get("REMOTE_USER") or environ.get("AUTH_TYPE"):
+        return True
+    return bool(environ.get("SSL_CLIENT_VERIFY") == "SUCCESS")
 
 
 def _send(response: StoredResponse, start_response: StartResponse) -> Iterable[bytes]:

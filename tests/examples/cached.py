@@ -49,6 +49,7 @@ class Client:
 
     def __init__(self, app: App, options: HttpCacheOptions = OPTIONS) -> None:
         self.clock = ManualClock()
+        self.scope: Scope = {}
         self.cache = AsyncMemoryCache(MemoryCache(clock=self.clock))
         self.app = CacheMiddleware(app, self.cache, options)
 
@@ -76,7 +77,7 @@ class Client:
         named = [(k.replace("_", "-").lower().encode(), v.encode()) for k, v in headers.items()]
         scope: Scope = {"type": "http", "method": method, "path": path, "headers": named}
         scope["query_string"] = b""
-        await self.app(scope, receive, send)
+        await self.app({**scope, **self.scope}, receive, send)
         return answer
 
 

@@ -2,6 +2,7 @@
 
 Reading never fails: what makes no sense is left out, and a number that makes none is zero,
 which means stale (RFC 9111, 4.2.1: a cache is encouraged to consider such responses stale).
+So is one that something other than a comma follows; what forbids counts there as well.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ __all__ = ["CacheControl"]
 
 # token [ "=" ( token / quoted-string ) ], between commas; RFC 9110, 5.6.
 _DIRECTIVE = re.compile(
-    r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?[^,]*(?:,|$)"""
+    r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?([^,]*)(?:,|$)"""
 )
+_WORD = re.compile(r"[0-9A-Za-z_-]+")
 # RFC 9111, 1.2.2: what is larger counts as this.
 _MOST = 2**31
 _MOST_TEXT = 8192
@@ -101,6 +103,9 @@ class CacheControl:
 
 _FLAGS = frozenset(each.name for each in fields(CacheControl) if each.type == "bool")
 _NUMBERS = frozenset(each.name for each in fields(CacheControl)) - _FLAGS
+_PROHIBITIONS = frozenset(
+    {"no_store", "no_cache", "private", "must_revalidate", "proxy_revalidate"}
+)
 
 
 def _directives(values: Iterable[str]) -> Iterable[tuple[str, str | None]]:
@@ -109,12 +114,26 @@ def _directives(values: Iterable[str]) -> Iterable[tuple[str, str | None]]:
         while at < len(line):
             found = _DIRECTIVE.match(line, at)
             if found is None:  # nothing that could be a directive up to the next comma
-                at = (line.find(",", at) + 1) or len(line)
+                end = (line.find(",", at) + 1) or len(line)
+                yield from _forbidden(line[at:end])
+                at = end
                 continue
-            quoted, plain = found[2], found[3]
-            name = "s_maxage" if found[1].lower() == "s-maxage" else _field(found[1])
-            yield name, quoted if quoted is not None else plain
+            quoted, plain, rest = found[2], found[3], found[4]
+            name, value = _field(found[1]), quoted if quoted is not None else plain
+            if rest.strip():  # a comma that was forgotten, or worse
+                yield from _forbidden(rest)
+            if name in _NUMBERS and (rest.strip() or not (value or "0").isdigit()):
+                yield from _forbidden(value or "")
+                value = ""
+            yield name, value
             at = found.end()
+
+
+def _forbidden(text: str) -> Iterable[tuple[str, None]]:
+    """What text that is no directive would forbid if it were one."""
+    for word in _WORD.findall(text):
+        if _field(word) in _PROHIBITIONS:
+            yield _field(word), None
 
 
 def _field(directive: str) -> str:

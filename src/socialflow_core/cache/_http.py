@@ -3,16 +3,20 @@
 The subset of RFC 9111 that is done:
 
 - 3: only GET; only final statuses of `HttpPolicy.statuses`; `no-store` and `private` are
-  obeyed; a request with `Authorization` is not answered from the cache nor kept, also
-  where 3.5 would allow it, unless the policy says so.
+  obeyed; a request with `Authorization`, or of one who was authenticated otherwise, is not
+  answered from the cache nor kept, also where 3.5 would allow it, unless the policy says so.
+- 3.1: fields for one connection only are not kept; 3.3: nor is what is shorter or longer than
+  its `Content-Length`.
 - 4.1: a response is found again by the request fields of `HttpPolicy.vary`; one whose `Vary`
   names another field, or `*`, is not kept.
 - 4.2.1: fresh for `s-maxage`, else `max-age`, else `Expires` less `Date`, less its own `Age`.
   No heuristics (4.2.2): what says nothing is kept for `HttpPolicy.ttl`, by default not at all.
-- 4.2.3, 5.1: `Age` is the age in this cache and what the response brought along.
+- 4.2.3, 5.1: `Age` is the age in this cache and what the response brought along, by its
+  `Age` or its `Date`; how long the application took to answer is not added.
 - 4.3: a client's conditions are judged here (see `_conditional`). Nothing is revalidated with
   the application, so what says `no-cache` is not kept.
-- 4.4: an unsafe method that was not refused drops what is kept of its target.
+- 4.4: an unsafe method that was not refused drops what is kept of its target, by whichever
+  scheme it was asked for.
 - 5.2.1: what a request says in `Cache-Control` is ignored, as in other caches that stand
   before their own application, unless the policy says to obey it.
 
@@ -28,7 +32,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ._cache_control import CacheControl
-from ._conditional import parse_http_date
+from ._dates import parse_http_date
 from ._keys import key_of
 from ._response import field_values, listed
 
@@ -54,6 +58,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _ZERO = timedelta(0)
 _SECOND = timedelta(seconds=1)
 _MOST_SECONDS = 2**31
+_PORTS = {"http": ":80", "https": ":443"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +78,11 @@ class HttpPolicy:
         keep_set_cookie: Keep what sets a cookie, for everybody who asks next.
         keep_authorized: Answer requests with `Authorization` from the cache, and keep what
             they got if it says `public`, `s-maxage` or `must-revalidate` (RFC 9111, 3.5), or
-            if *vary* names `Authorization`, each for itself then.
+            if *vary* names `Authorization`, each for itself then. The latter does not hold
+            for who is authenticated by other means than this field.
         serves_stale: Whether what is kept may be handed out after its end (see `Policy`);
-            then what says `must-revalidate` or `proxy-revalidate` is not kept.
+            then what says `must-revalidate`, `proxy-revalidate` or `s-maxage`, which means
+            the same (RFC 9111, 5.2.2.10), is not kept.
         obey_requests: Let a request's `no-cache`, `no-store` and `max-age=0` pass by the cache.
 
     Raises:
@@ -118,7 +125,7 @@ def why_not_asked(request: CacheRequest, policy: HttpPolicy) -> str:
     asks_around = said.no_store or said.no_cache or said.max_age == 0
     reasons = (
         ("method", request.method != "GET"),
-        ("authorization", _has(headers, "authorization") and not policy.keep_authorized),
+        ("authorization", _is_authenticated(request) and not policy.keep_authorized),
         ("cookie", _has(headers, "cookie") and not policy.keep_cookies),
         ("range", _has(headers, "range")),
         ("content", has_content or _has(headers, "transfer-encoding")),
@@ -127,18 +134,31 @@ def why_not_asked(request: CacheRequest, policy: HttpPolicy) -> str:
     return next((reason for reason, holds in reasons if holds), "")
 
 
-def why_not_stored(request: CacheRequest, response: StoredResponse, policy: HttpPolicy) -> str:
+def why_not_stored(
+    request: CacheRequest, response: StoredResponse, policy: HttpPolicy, *, is_whole: bool = True
+) -> str:
     """Why *response* may not be kept, and not be given to anybody else; empty if it may.
 
     What `why_not_asked` says, or one of "status", "no-store", "no-cache", "private",
-    "set-cookie", "revalidate", "vary", "size" and "freshness".
+    "set-cookie", "revalidate", "vary", "coding", "size", "freshness" and "incomplete".
+
+    Args:
+        request: What was asked.
+        response: What was answered.
+        policy: What may be kept.
+        is_whole: False if *response* has only just begun, and its body is still to come.
     """
     headers = response.headers
     said = CacheControl.parse(field_values(headers, "cache-control"))
     names = {name.strip().lower() for name in policy.vary}
     # RFC 9111, 3.5: one who proved who he is gets what is for him, unless it says otherwise.
     is_anyones = said.public or said.must_revalidate or said.s_maxage is not None
-    is_his = _has(request.headers, "authorization") and "authorization" not in names
+    is_his = request.is_authenticated or (
+        _has(request.headers, "authorization") and "authorization" not in names
+    )
+    must_be_fresh = said.must_revalidate or said.proxy_revalidate or said.s_maxage is not None
+    codings = set(map(str.lower, listed(headers, "transfer-encoding")))
+    told, size = response.content_length, len(response.body)
     reasons = (
         (why_not_asked(request, policy), True),
         ("status", response.status not in policy.statuses),
@@ -147,10 +167,12 @@ def why_not_stored(request: CacheRequest, response: StoredResponse, policy: Http
         ("private", said.private and not policy.keep_private),
         ("authorization", is_his and not is_anyones),
         ("set-cookie", _has(headers, "set-cookie") and not policy.keep_set_cookie),
-        ("revalidate", policy.serves_stale and (said.must_revalidate or said.proxy_revalidate)),
+        ("revalidate", policy.serves_stale and must_be_fresh),
         ("vary", not names.issuperset(map(str.lower, listed(headers, "vary")))),
-        ("size", len(response.body) > policy.max_body),
+        ("coding", not codings <= {"chunked"}),  # which a server adds and takes off
+        ("size", max(size, told or 0) > policy.max_body),
         ("freshness", freshness_of(response, policy) <= _ZERO),
+        ("incomplete", told is not None and (told < 0 or (is_whole and told != size))),
     )
     return next((reason for reason, holds in reasons if reason and holds), "")
 
@@ -159,9 +181,15 @@ def _has(headers: Headers, name: str) -> bool:
     return bool(field_values(headers, name))
 
 
-def may_store(request: CacheRequest, response: StoredResponse, policy: HttpPolicy) -> bool:
-    """Whether *response* may be kept and given to others who ask the same."""
-    return not why_not_stored(request, response, policy)
+def _is_authenticated(request: CacheRequest) -> bool:
+    return request.is_authenticated or _has(request.headers, "authorization")
+
+
+def may_store(
+    request: CacheRequest, response: StoredResponse, policy: HttpPolicy, *, is_whole: bool = True
+) -> bool:
+    """Whether *response* may be kept and given to others who ask the same; see `why_not_stored`."""
+    return not why_not_stored(request, response, policy, is_whole=is_whole)
 
 
 def freshness_of(response: StoredResponse, policy: HttpPolicy) -> timedelta:
@@ -178,7 +206,7 @@ def freshness_of(response: StoredResponse, policy: HttpPolicy) -> timedelta:
         lasts = policy.ttl
     else:
         return _ZERO
-    return max(_ZERO, min(lasts - _own_age(response), policy.max_ttl))
+    return max(_ZERO, min(lasts - response.age * _SECOND, policy.max_ttl))
 
 
 def _between(date: list[str], expires: list[str]) -> timedelta:
@@ -191,29 +219,31 @@ def _between(date: list[str], expires: list[str]) -> timedelta:
 
 def age_of(response: StoredResponse, here: timedelta) -> int:
     """The value of `Age` for a response that has been *here* so long, in seconds."""
-    return min((here + _own_age(response)) // _SECOND, _MOST_SECONDS)
-
-
-def _own_age(response: StoredResponse) -> timedelta:
-    told = field_values(response.headers, "age")
-    if not told or not (told[0].isascii() and told[0].isdigit()):
-        return _ZERO
-    return timedelta(seconds=min(int(told[0][:12]), _MOST_SECONDS))
+    return min(here // _SECOND + response.age, _MOST_SECONDS)
 
 
 def http_key(request: CacheRequest, policy: HttpPolicy) -> str:
     """Under which key the response to *request* is kept; it shows nothing of the request.
 
-    The fields `Accept` and `Accept-*` are compared without case and spaces around commas.
+    The fields `Accept` and `Accept-*` are compared without case and spaces around commas,
+    the host without case and its scheme's own port (RFC 9110, 4.2.3).
     """
     names = [name.strip().lower() for name in policy.vary]
     chosen = [_chosen(request.headers, name) for name in names]
-    return key_of("http-response", _digest(key_of(*request.target, names, chosen)))
+    return key_of(
+        "http-response", _digest(key_of(*_target(request), request.raw_path, names, chosen))
+    )
 
 
 def http_tag(request: CacheRequest) -> str:
-    """The tag of everything that is kept of the target of *request*."""
-    return key_of("http-target", _digest(key_of(*request.target)))
+    """The tag of everything that is kept of the target of *request*, by whichever scheme."""
+    return key_of("http-target", _digest(key_of(*_target(request)[1:])))
+
+
+def _target(request: CacheRequest) -> tuple[str, str, str, str]:
+    scheme, host, path, query = request.target
+    scheme, host = scheme.lower(), host.strip().lower()
+    return scheme, host.removesuffix(_PORTS.get(scheme, ":")).removesuffix(":"), path, query
 
 
 def _digest(text: str) -> str:
@@ -222,9 +252,11 @@ def _digest(text: str) -> str:
 
 
 def _chosen(headers: Headers, name: str) -> list[str]:
-    if name.startswith("accept"):
-        return [each.lower() for each in listed(headers, name)]
-    return [each.strip() for each in field_values(headers, name)]
+    told = [each.strip() for each in field_values(headers, name)]
+    if not name.startswith("accept"):
+        return told
+    # An empty field says "none of these", no field says "any"; RFC 9110, 12.5.3.
+    return [each.lower() for each in listed(headers, name)] or told[:1]
 
 
 def cache_status(  # noqa: PLR0913 -- they are the parameters of the field
