@@ -8,9 +8,13 @@ disk; what a network file system makes of `flock` is its own affair.
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import threading
+import weakref
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 from socialflow_core._kit.clock import unix_us
@@ -34,6 +38,7 @@ __all__ = ["AsyncFileLocks", "FileLocks"]
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _MOST_DIGITS = 32
+_END = 2**53  # see `Held.fence`
 
 
 def _unavailable(_: OSError) -> UnavailableError:
@@ -57,11 +62,15 @@ class _File:
 
     def count_on(self, clock: Clock) -> int:
         """The next fence, once it is kept in the file."""
-        text = os.pread(self.descriptor, _MOST_DIGITS, 0).strip()
+        told = os.pread(self.descriptor, _MOST_DIGITS, 0).partition(b"\n")[0].strip()
+        last = int(told) if told.isdigit() else 0
         # What is no number was not written here; the clock makes up for what it was.
-        fence = next_fence(int(text) if text.isdigit() else 0, clock())
-        os.ftruncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, b"%d\n" % fence, 0)
+        fence = next_fence(last if last < _END else 0, clock())
+        # Over the last one, and never without one: whoever dies here leaves this or that.
+        text = b"%019d\n" % fence
+        if os.pwrite(self.descriptor, text, 0) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.ftruncate(self.descriptor, len(text))
         return fence
 
 
@@ -73,6 +82,13 @@ class _Folder:
         self._clock = clock
         self._begin()
         renew_in_forks(self, _Folder._begin_in_child)
+        _hear_of_forks()
+        _folders.add(self)
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held while files are opened and closed."""
+        return self._lock
 
     def _begin(self) -> None:
         self._open: set[_File] = set()
@@ -123,8 +139,35 @@ class _Folder:
         """Close it, which unlocks it; nothing happens if it is not open."""
         with self._lock:
             if file in self._open:
-                self._open.discard(file)
+                # A child that is being started has it open, too, for a moment: closing alone
+                # would leave it locked as long.
+                with suppress(OSError):
+                    fcntl.flock(file.descriptor, fcntl.LOCK_UN)
                 os.close(file.descriptor)
+                self._open.discard(file)
+
+
+# Nobody forks while a file is open that its folder does not know of: the child would keep it.
+_folders: weakref.WeakSet[_Folder] = weakref.WeakSet()
+_forking: list[_Folder] = []
+
+
+@cache
+def _hear_of_forks() -> None:
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_forking.clear
+    )
+
+
+def _before_fork() -> None:
+    _forking[:] = sorted(_folders, key=id)
+    for folder in _forking:
+        folder.lock.acquire()
+
+
+def _after_fork() -> None:
+    while _forking:
+        _forking.pop().lock.release()
 
 
 class _Grip:

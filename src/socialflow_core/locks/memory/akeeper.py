@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import warnings
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from socialflow_core._kit.errors import UnavailableError
@@ -33,6 +33,7 @@ __all__ = ["AsyncKeeper", "TaskHeld"]
 TaskLease: TypeAlias = Lease[AsyncGrip, asyncio.Event]
 
 _SECOND = 1_000_000
+_PATIENCE = 2.0  # seconds for what is given back at the end
 _GONE = "the store does not know it any more: it ran out, or was taken away"
 _SILENT = "its ttl could have passed without a confirmed renewal"
 
@@ -157,7 +158,10 @@ class AsyncKeeper:
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
-            self._spawn(_given_back(grip, taking))
+            giving = self._spawn(_given_back(grip, taking))
+            # The loop may end next, or the client be closed.
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait((giving,), timeout=_PATIENCE)
             raise
 
     def is_lost(self, lease: TaskLease) -> bool:
@@ -172,6 +176,7 @@ class AsyncKeeper:
             return False
         held = not self.is_lost(lease)
         lease.is_over = True
+        lease.end()
         self._leases.discard(lease)
         return await asyncio.shield(self._spawn(_given_back(lease.grip))) and held
 
@@ -181,15 +186,23 @@ class AsyncKeeper:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    async def settle(self) -> None:
+        """Wait, not for long, until what this loop gives back is given back."""
+        loop = asyncio.get_running_loop()
+        tasks = [task for task in self._tasks if task.get_loop() is loop]
+        if tasks:
+            await asyncio.wait(tasks, timeout=_PATIENCE)
+
     def _lose(self, lease: TaskLease, reason: str) -> None:
         self._leases.discard(lease)
+        lease.end()
         if not (lease.is_over or lease.lost.is_set()):
             lease.lost.set()
             tell_lost(reason)
 
     def _plan(self, lease: TaskLease) -> None:
         delay = (lease.tenure.wake_us - elapsed_us()) / _SECOND
-        asyncio.get_running_loop().call_later(delay, self._wake, lease)
+        lease.end = asyncio.get_running_loop().call_later(delay, self._wake, lease).cancel
 
     def _wake(self, lease: TaskLease) -> None:
         if lease.is_over or self.is_lost(lease):
@@ -223,8 +236,11 @@ class AsyncKeeper:
 async def _given_back(grip: AsyncGrip, taking: asyncio.Task[bool] | None = None) -> bool:
     """Release, and never fail; after *taking*, if that succeeds."""
     try:
-        if taking is not None and not await taking:
-            return False
+        if taking is not None:
+            # One that was cancelled itself may have reached the store.
+            with suppress(asyncio.CancelledError):
+                if not await taking:
+                    return False
         return await grip.release()
     except UnavailableError:
         tell_unreleased()

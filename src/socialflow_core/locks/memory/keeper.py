@@ -2,7 +2,8 @@
 
 One thread for each `Keeper` looks at the clock, and asks no store: whatever hangs, `lost`
 comes in time. Each renewal has a thread of its own, as it may hang; most locks are released
-before their first.
+before their first. What there is to tell of a loss is told with no lock held: whoever hears
+it may ask, or release.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import random
 import threading
 import time
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from socialflow_core._kit.errors import UnavailableError
@@ -103,7 +105,9 @@ class Keeper:
         renew_in_forks(self, Keeper._begin_in_child)
 
     def _begin(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        # Reentrant, for a signal's handler may release in the midst of anything.
+        self._changed = threading.Condition(threading.RLock())
+        self._untold: list[str] = []
         self._leases: set[ThreadLease] = set()
         self._thread: threading.Thread | None = None
         self._planned_us = 0
@@ -134,10 +138,15 @@ class Keeper:
 
         try:
             run(acquiring(name, tries, Call(take), random.random), perform)  # noqa: S311 -- a wait is no secret
+            return self._hold(grip, Tenure.begin(ttl_us, sent_us, lasting=self._lasting))
         except LockTakenError:
             count("locks.refused")
             raise
-        return self._hold(grip, Tenure.begin(ttl_us, sent_us, lasting=self._lasting))
+        except Exception:
+            raise
+        except BaseException:  # Ctrl-C: it may be taken, and nobody would know
+            _given_back(grip)
+            raise
 
     def try_lock(self, name: str, ttl: timedelta) -> ThreadHeld | None:
         """See `Locks.try_lock`."""
@@ -151,15 +160,27 @@ class Keeper:
         if tenure.is_over(elapsed_us()):  # the answer took longer than the lock lasts
             _given_back(grip)
             raise UnavailableError("the lock store", sent=True)
+        try:
+            self._keep(lease)
+        except BaseException as error:
+            with self._changed:
+                self._leases.discard(lease)
+            if not isinstance(error, RuntimeError):
+                raise
+            _given_back(grip)
+            raise UnavailableError("a thread that renews locks", sent=True) from error
+        count("locks.acquired")
+        return ThreadHeld(self, lease)
+
+    def _keep(self, lease: ThreadLease) -> None:
         with self._changed:
             self._leases.add(lease)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="locks", daemon=True)
-                self._thread.start()
-            elif tenure.wake_us < self._planned_us:
+                thread = threading.Thread(target=self._watch, name="locks", daemon=True)
+                thread.start()
+                self._thread = thread
+            elif lease.tenure.wake_us < self._planned_us:
                 self._changed.notify()
-        count("locks.acquired")
-        return ThreadHeld(self, lease)
 
     def is_lost(self, lease: ThreadLease) -> bool:
         """See `Held.is_lost`."""
@@ -168,7 +189,9 @@ class Keeper:
         if not lease.tenure.is_over(elapsed_us()):
             return False
         with self._changed:
-            return self._lose_if_over(lease)
+            lost = self._lose_if_over(lease)
+        self._tell()
+        return lost
 
     def release(self, lease: ThreadLease) -> bool:
         """See `Held.release`."""
@@ -178,6 +201,7 @@ class Keeper:
             held = not self._lose_if_over(lease)
             lease.is_over = True
             self._leases.discard(lease)
+        self._tell()
         return _given_back(lease.grip) and held
 
     def _lose_if_over(self, lease: ThreadLease) -> bool:
@@ -189,14 +213,26 @@ class Keeper:
         self._leases.discard(lease)
         if not (lease.is_over or lease.lost.is_set()):
             lease.lost.set()
-            tell_lost(reason)
+            self._untold.append(reason)
+
+    def _tell(self) -> None:
+        while self._untold:
+            with suppress(IndexError):  # another thread tells it
+                tell_lost(self._untold.pop())
 
     def _watch(self) -> None:
         while (due := self._due()) is not None:
+            self._tell()
             for lease in due:
-                threading.Thread(
+                renewal = threading.Thread(
                     target=self._renew, args=(lease,), name="locks-renewal", daemon=True
-                ).start()
+                )
+                try:
+                    renewal.start()
+                except RuntimeError:  # there are too many: once more, in a third of the pause
+                    count("locks.unconfirmed")
+                    with self._changed:
+                        lease.is_asking = False
 
     def _due(self) -> list[ThreadLease] | None:
         """Wait until locks are to be renewed, and answer which; None if there is no lock."""
@@ -209,7 +245,7 @@ class Keeper:
                 for lease in due:
                     lease.tenure = lease.tenure.asked(now)
                 due = [lease for lease in due if not lease.is_asking]
-                if due:
+                if due or self._untold:
                     for lease in due:
                         lease.is_asking = True
                     return due
@@ -239,6 +275,7 @@ class Keeper:
                 elif ours and not self._lose_if_over(lease):
                     lease.tenure = lease.tenure.renewed(sent_us)
                 self._changed.notify()
+            self._tell()
 
 
 def _given_back(grip: Grip) -> bool:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from socialflow_core._kit.observe import Fact, count, fact
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from socialflow_core.locks._core import Tenure
 
 __all__ = ["AsyncGrip", "Grip", "Lease", "elapsed_us", "tell_lost", "tell_unreleased"]
@@ -72,6 +74,10 @@ class AsyncGrip(Protocol):
         ...
 
 
+def _nothing() -> None:
+    return None
+
+
 class Lease(Generic[GripT, EventT]):
     """The state of one held lock; who changes it sees to it that nobody else does.
 
@@ -82,9 +88,10 @@ class Lease(Generic[GripT, EventT]):
         is_over: Whether it was released, or belongs to the parent of this process.
         is_forgotten: Whether its handle is gone and it was not released.
         is_asking: Whether a renewal is under way.
+        end: Ends what waits for the next renewal.
     """
 
-    __slots__ = ("grip", "is_asking", "is_forgotten", "is_over", "lost", "tenure")
+    __slots__ = ("end", "grip", "is_asking", "is_forgotten", "is_over", "lost", "tenure")
 
     def __init__(self, grip: GripT, tenure: Tenure, lost: EventT) -> None:
         self.grip = grip
@@ -93,6 +100,7 @@ class Lease(Generic[GripT, EventT]):
         self.is_over = False
         self.is_forgotten = False
         self.is_asking = False
+        self.end: Callable[[], object] = _nothing
 
 
 def tell_lost(reason: str) -> None:

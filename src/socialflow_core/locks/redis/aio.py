@@ -114,7 +114,8 @@ class AsyncRedisLocks:
         return await self._keeper.try_lock(name, ttl)
 
     async def aclose(self) -> None:
-        """See `RedisLocks.close`."""
+        """See `RedisLocks.close`; what is being given back is, first."""
+        await self._keeper.settle()
         await self._client.aclose()
 
     async def __aenter__(self) -> Self:

@@ -6,6 +6,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, Self
 
 from socialflow_core._kit.errors import requires_extra
+from socialflow_core._kit.forks import renew_in_forks
 from socialflow_core.locks._interface import TRIES, TTL
 from socialflow_core.locks._script import FENCE_KEPT_MS, TAKE
 from socialflow_core.locks.memory.keeper import Keeper
@@ -82,7 +83,7 @@ class _Grip:
 
 
 class RedisLocks:
-    """See `Locks`. Thread-safe and fork-safe, as the client is.
+    """See `Locks`. Thread-safe, and fork-safe as far as the client is; that of `from_url` is.
 
     Args:
         client: Stays yours. It should have a `socket_timeout` below a third of the ttl, or
@@ -92,7 +93,14 @@ class RedisLocks:
 
     def __init__(self, client: redis.Redis, *, prefix: str = PREFIX) -> None:
         self._client = client
-        self._keeper = Keeper(lambda name, ttl_us: _Grip(client, prefix, name, ttl_us))
+        self._make: Callable[[], redis.Redis] | None = None
+        self._keeper = Keeper(lambda name, ttl_us: _Grip(self._client, prefix, name, ttl_us))
+        renew_in_forks(self, RedisLocks._begin_in_child)
+
+    def _begin_in_child(self) -> None:
+        # Another thread may have held the lock of the client's pool, for good.
+        if self._make is not None:
+            self._client = self._make()
 
     @classmethod
     def from_url(cls, url: str, *, timeout: timedelta = ANSWER_LIMIT, prefix: str = PREFIX) -> Self:
@@ -107,16 +115,21 @@ class RedisLocks:
             ValueError: If *url* is none of these; nothing of it is told.
         """
         seconds = timeout.total_seconds()
-        client = as_redis_url(
-            url,
-            lambda known: redis.Redis.from_url(
-                known,
-                socket_timeout=seconds,
-                socket_connect_timeout=seconds,
-                retry=Retry(NoBackoff(), 0),
-            ),
-        )
-        return cls(client, prefix=prefix)
+
+        def make() -> redis.Redis:
+            return as_redis_url(
+                url,
+                lambda known: redis.Redis.from_url(
+                    known,
+                    socket_timeout=seconds,
+                    socket_connect_timeout=seconds,
+                    retry=Retry(NoBackoff(), 0),
+                ),
+            )
+
+        locks = cls(make(), prefix=prefix)
+        locks._make = make
+        return locks
 
     def lock(self, name: str, /, *, ttl: timedelta = TTL, tries: Tries = TRIES) -> Held:
         """See `Locks.lock`."""
