@@ -149,10 +149,10 @@ def test_what_is_owed_is_owed_once(server: Valkey) -> None:
         ):
             with pytest.raises(UnavailableError):
                 replica.revoke(revocation)
-        token, user = sorted(replica.held.take_owed())
+        token, user = sorted(replica.asking.held.take_owed())
         assert (token.scope, user.scope) == ("token", "user")
         assert user.before_us == 5
-        assert replica.held.take_owed() == []
+        assert replica.asking.held.take_owed() == []
     finally:
         replica.close()
 

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,8 +23,6 @@ from socialflow_core.wiring import Core
 from tests.examples.loopback import free_port, served
 
 if TYPE_CHECKING:
-    import pytest
-
     from socialflow_core.cli._smoke import Effects, Request
 
 
@@ -78,6 +77,23 @@ def test_any_other_answer_fails_and_ends_it(wrong: int, status: int, body: bytes
     fine = status == plan.expected and not plan.tokens and status != 401
     assert bool(done[wrong].faults) is not fine
     assert len(done) == (len(STEPS) if fine else wrong + 1)
+
+
+@pytest.mark.parametrize(
+    ("challenge", "is_good"),
+    [
+        ("bearer", True),
+        ('Basic realm="a", BEARER realm="b"', True),
+        ("Bearerish", False),
+        ("Basic", False),
+    ],
+)
+def test_a_challenge_is_read_as_rfc_9110_writes_it(challenge: str, is_good: bool) -> None:  # noqa: FBT001 -- a parameter
+    """Schemes have no case, and there may be several."""
+    number = next(n for n, plan in enumerate(STEPS) if plan.expected == 401)
+    service = Service(number, Response(401, (("WWW-Authenticate", challenge),), b""))
+    done = run(life("a@b.c", "secret", register=True), service.perform)
+    assert bool(done[number].faults) is not is_good
 
 
 def test_no_secret_is_said() -> None:

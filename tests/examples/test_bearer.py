@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import flask
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
@@ -113,6 +113,16 @@ def test_without_a_token_no_error_is_named(ask: Server) -> None:
     assert json.loads(ask("/open").body) == {"who": None}
 
 
+def test_another_scheme_is_no_token(ask: Server, tokens: Mint) -> None:
+    """RFC 6750, 3.1: no mistake, so no error is named; nor does the cookie count beside it."""
+    for other in ("Basic YTpi", "Bearerish x", 'Digest username="a"'):
+        ours = f"token={tokens.token()}"
+        refused = ask("/me", Authorization=other, Cookie=ours)
+        assert challenge(refused) == 'Bearer realm="socialflow"'
+        allowed = ask("/open", Authorization=other, Cookie=ours)
+        assert json.loads(allowed.body) == {"who": None}
+
+
 def test_a_refused_token_says_why(ask: Server, tokens: Mint) -> None:
     """As far as a caller may know; on open paths too, and the header wins over the cookie."""
     head = 'Bearer realm="socialflow", error="invalid_token", error_description='
@@ -134,7 +144,6 @@ def test_a_refused_token_says_why(ask: Server, tokens: Mint) -> None:
             assert challenge(answer) == (
                 f'{head}"The access token is malformed or not for this service"'
             )
-    challenge(ask("/me", Authorization="Basic YTpi"))
     tokens.clock.advance(timedelta(minutes=16))
     assert (
         challenge(ask("/me", Authorization=f"Bearer {good}")) == f'{head}"The access token expired"'
@@ -189,10 +198,23 @@ def test_odd_cookies_of_others_hide_nothing(
     quoted: bool,  # noqa: FBT001 -- drawn
 ) -> None:
     """Whatever stands beside it in the line, and whatever comes after it under its name."""
-    others = [each for each in before if each.partition("=")[0].strip() != "token"]
+    others = [each for each in before if each.partition("=")[0].strip(" \t") != "token"]
     mine = 'token="T"' if quoted else "token=T"
     line = ";".join([*others, mine, *after, "token=EVIL"])
     assert OPTIONS.token([("Cookie", line)]) == "T"
+
+
+@given(st.text(st.characters(codec="latin-1", exclude_characters=" \t;="), min_size=1))
+@example("\xa0")
+@example("\x85")
+def test_no_other_name_passes_for_ours(text: str) -> None:
+    """Not with a space before or behind that only Unicode knows: other hosts can set such a name.
+
+    A prefix like `__Host-` keeps them from ours alone.
+    """
+    for name in (f"{text}token", f"token{text}"):
+        assert OPTIONS.token([("Cookie", f"{name}=EVIL; token=T")]) == "T"
+        assert OPTIONS.token([("Cookie", f"{name}=EVIL")]) is None
 
 
 def test_a_realm_is_a_quoted_text() -> None:

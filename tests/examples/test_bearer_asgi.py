@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,6 +58,18 @@ def test_a_websocket_without_a_token_is_closed() -> None:
     scope: Scope = {"type": "websocket", "path": "/", "headers": []}
     sent, states = drive(scope, {"type": "websocket.connect"})
     assert sent == [{"type": "websocket.close", "code": 1008}]
+    assert states == []
+
+
+def test_a_websocket_is_told_why_where_the_server_can() -> None:
+    """By the extension for that: the whole refusal, as for a request."""
+    scope: Scope = {"type": "websocket", "path": "/", "headers": []}
+    scope["extensions"] = {"websocket.http.response": {}}
+    (start, body), states = drive(scope, {"type": "websocket.connect"})
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 401)
+    assert dict(start["headers"])[b"www-authenticate"] == b'Bearer realm="api"'
+    assert body["type"] == "websocket.http.response.body"
+    assert json.loads(body["body"])["code"] == "UNAUTHORIZED"
     assert states == []
 
 

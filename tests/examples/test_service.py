@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
+from starlette.datastructures import Headers
 from starlette.testclient import TestClient as AsgiClient
 from werkzeug.test import Client as WsgiClient
 
@@ -15,6 +17,7 @@ from examples.service.accounts import Accounts
 from examples.service.development import generated_values
 from examples.service.endpoints import MOST_BODY
 from socialflow_core.config.settings import load
+from socialflow_core.testing.poll import wait_until
 from socialflow_core.wiring import Core
 from tests.examples.loopback import Server, served, served_wsgi
 
@@ -70,10 +73,63 @@ def test_a_token_opens_what_has_no_provider(twin: Twin) -> None:
     server, _ = twin
     token = login(twin)
     for path in ("/api/ai/analyze-image", "/api/tts", "/api/translation"):
-        answer = server(path, "POST", b"x", Authorization=f"bearer {token}")
+        shown = {"Authorization": f"bearer {token}", "Content_Type": "application/json"}
+        answer = server(path, "POST", b"x", **shown)
         assert (answer.status, json.loads(answer.body)["success"]) == (503, False)
     me = server("/api/auth/me", Authorization=f"Bearer {token}")
     assert json.loads(me.body)["email"] == "demo@example.com"
+
+
+def test_no_form_changes_anything(twin: Twin) -> None:
+    """Every POST has to say that its body is JSON; without a body it must not say otherwise.
+
+    A form of another site says one of these, and the browser shows it the cookies it gets.
+    """
+    server, _ = twin
+    index = json.loads(server("/").body)["endpoints"]
+    forms = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x")
+    paths = [line.removeprefix("POST ") for line in index if line.startswith("POST ")]
+    assert len(paths) == 7
+    for number, path in enumerate(paths):
+        for body in (b"", b"{}"):
+            answer = server(path, "POST", body, Content_Type=forms[number % 3])
+            code = json.loads(answer.body)["code"]
+            assert (answer.status, code) in {
+                (415, "UNSUPPORTED_MEDIA_TYPE"),
+                (429, "TOO_MANY_REQUESTS"),
+            }
+            assert not answer.all("Set-Cookie")
+    written = server("/api/tts", "POST", b"{}", Content_Type="Application/JSON ; charset=utf-8")
+    assert written.status == 401
+
+
+def test_two_tokens_are_no_token(twin: Twin) -> None:
+    """Which of them a proxy has looked at, nobody knows."""
+    server, _ = twin
+    line = f"Authorization: Bearer {login(twin)}\r\n"
+    for lines, status in ((line, b" 200 "), (line * 2, b" 401 ")):
+        with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+            head = f"GET /api/auth/me HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{lines}\r\n"
+            client.sendall(head.encode())
+            assert status in client.makefile("rb").readline()
+
+
+def test_cookies_may_come_in_lines() -> None:
+    """As over HTTP/2 (RFC 9113, 8.2.3): an ASGI server need not join them."""
+    lines = Headers(raw=[(b"cookie", b"a=b"), (b"cookie", b"c=d"), (b"x", b"1"), (b"x", b"2")])
+    assert asgi.joined(lines) == {"cookie": "a=b; c=d", "x": "1,2"}
+
+
+def test_a_client_that_goes_is_no_fault(twin: Twin, caplog: pytest.LogCaptureFixture) -> None:
+    """In the midst of its body: counted as a bad request, and no traceback is logged."""
+    server, _ = twin
+    head = "POST /api/auth/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+        client.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+    gone = b'http_requests_total{route="none",status="400"} 1\n'
+    wait_until(lambda: gone in server("/metrics").body, "it is counted")
+    assert b'status="500"' not in server("/metrics").body
+    assert not caplog.records
 
 
 def test_the_rest_of_the_api_shares_the_general_tier(twin: Twin) -> None:

@@ -22,6 +22,7 @@ __all__ = ["STEPS", "Step", "life"]
 
 # RFC 6750, section 2.1.
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_CHALLENGE = re.compile(r"(?:^|,)[ \t]*bearer(?:[ \t,]|$)", re.IGNORECASE)
 _OK = 200
 _CREATED = 201
 _UNAUTHORIZED = 401
@@ -146,5 +147,5 @@ def _faults(plan: _Plan, response: Response) -> Iterator[str]:
 
 
 def _is_challenged(response: Response) -> bool:
-    # RFC 6750, section 3.
-    return response.header("WWW-Authenticate").startswith("Bearer")
+    # RFC 6750, section 3; of several, and without case (RFC 9110, section 11.6.1).
+    return bool(_CHALLENGE.search(response.header("WWW-Authenticate")))

@@ -101,7 +101,7 @@ class AsyncRedisRevocations:
         link: See `RedisRevocations`.
         prefix: See there.
         clock: See there.
-        held: In their place: what another of this process, with the same two, knows.
+        beside: One of this process with the same two, whose knowledge to share.
     """
 
     def __init__(
@@ -110,10 +110,10 @@ class AsyncRedisRevocations:
         *,
         prefix: str = PREFIX,
         clock: Clock = unix_us,
-        held: Held | None = None,
+        beside: RedisRevocations | None = None,
     ) -> None:
         self._link = link
-        self.held = held or Held(prefix, clock)
+        self.held = beside.held if beside else Held(prefix, clock)
         link.when_recovered(self._tell_owed)
 
     @classmethod

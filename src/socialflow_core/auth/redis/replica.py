@@ -20,7 +20,7 @@ from socialflow_core.redislink.redis import AsyncRedisLink, Endpoint, RedisLink
 
 from .asking import AsyncRedisRevocations, RedisRevocations, link_options
 from .feed import Feed
-from .held import PREFIX, Held
+from .held import PREFIX
 
 if TYPE_CHECKING:
     from socialflow_core._kit.clock import Clock
@@ -127,9 +127,9 @@ class ReplicaRevocations(_Replica):
         return cls(asking, Endpoint.from_url(url), max_staleness=max_staleness)
 
     @property
-    def held(self) -> Held:
-        """What this process knows, for an `AsyncReplicaRevocations` beside this."""
-        return self._asking.held
+    def asking(self) -> RedisRevocations:
+        """Where they are kept, for an `AsyncReplicaRevocations` beside this."""
+        return self._asking
 
     def standing(self, claims: Claims, /, *, failure: RevocationFailure = "open") -> Standing:
         """See `Revocations.standing`."""
@@ -163,8 +163,8 @@ class AsyncReplicaRevocations(_Replica):
         asking: Where they are kept; closed with this.
         endpoint: See `ReplicaRevocations`.
         max_staleness: See there.
-        beside: Listen with this one, and leave it open when closed; then `asking` shares its
-            `held` too, and what either revokes, both refuse at once.
+        beside: Listen with this one, and leave it open when closed; then *asking* is beside
+            its `asking` too, and what either revokes, both refuse at once.
     """
 
     def __init__(
@@ -193,8 +193,8 @@ class AsyncReplicaRevocations(_Replica):
     ) -> Self:
         """See `ReplicaRevocations.from_url`; *beside* one with the same url, prefix and clock."""
         link = AsyncRedisLink.from_url(url, link_options(prefix, deadline))
-        held = beside.held if beside else Held(prefix, clock)
-        asking = AsyncRedisRevocations(link, held=held)
+        sibling = beside.asking if beside else None
+        asking = AsyncRedisRevocations(link, prefix=prefix, clock=clock, beside=sibling)
         return cls(asking, Endpoint.from_url(url), max_staleness=max_staleness, beside=beside)
 
     async def standing(self, claims: Claims, /, *, failure: RevocationFailure = "open") -> Standing:
