@@ -20,6 +20,7 @@ __all__ = ["BearerOptions", "Refused", "cookie_of"]
 
 # RFC 6750, 2.1: b64token; the scheme is compared without case (RFC 9110, 11.1).
 _BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)
+_SCHEME = re.compile(r"bearer(?![^ ,])", re.IGNORECASE)
 _REALM = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
 _SECOND = timedelta(seconds=1)
 # What a caller may know; RFC 6750, 3, allows no quotes in it.
@@ -35,15 +36,17 @@ def cookie_of(line: str, name: str) -> str | None:
     """The value of a cookie in a `Cookie` header; None if it is not there.
 
     Of two, the first: browsers send that of the longer path first. Whatever else stands in
-    the line matters to nobody (RFC 6265, 5.4): other people's cookies are odd at times.
+    the line matters to nobody (RFC 6265, 5.4): other people's cookies are odd at times. Only
+    spaces and tabs around a name are none of it: `str.strip` would take more away, and so let
+    the cookie of another host pass for one whose prefix keeps other hosts from setting it.
 
     >>> cookie_of('a={"b":1}; token="abc"; token=x', "token")
     'abc'
     """
     for pair in line.split(";"):
         key, equals, value = pair.partition("=")
-        if equals and key.strip() == name:
-            value = value.strip()
+        if equals and key.strip(" \t") == name:
+            value = value.strip(" \t")
             is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
             return value[1:-1] if is_quoted else value
     return None
@@ -89,11 +92,14 @@ class BearerOptions:
     def token(self, headers: Iterable[tuple[str, str]]) -> str | None:
         """The token of a request, None if it brings none; empty if it brings something else.
 
-        Two `Authorization` fields, or another scheme, are something else.
+        Another scheme is none: it is for somebody else to judge, and no mistake (RFC 6750, 3.1).
+        Two `Authorization` fields, one of them with this scheme, are something else.
         """
         lines = list(headers)
         told = [value for name, value in lines if name.lower() == "authorization"]
         if told:
+            if not any(map(_SCHEME.match, told)):
+                return None
             found = _BEARER.fullmatch(told[0]) if len(told) == 1 else None
             return found[1] if found else ""
         if not self.cookie:

@@ -5,7 +5,8 @@ app = BearerMiddleware(app, verifier, BearerOptions(is_open=lambda path: path ==
 ```
 
 What the token says is in `scope["state"]["claims"]` (`request.state.claims` in Starlette and
-FastAPI); None where none was brought. Wrap it outside of a cache and inside of rate limits.
+FastAPI); None where none was brought. Wrap it outside of a cache and inside of rate limits; and
+inside of CORS, for a browser asks without a token whether it may send one (OPTIONS).
 """
 
 from __future__ import annotations
@@ -39,8 +40,11 @@ class BearerMiddleware:
             state = {**scope.get("state", {}), "claims": answer}
             await self._app({**scope, "state": state}, receive, send)
         elif scope["type"] == "websocket":
-            await receive()  # the connect, which is refused by a close: the server makes it a 403
-            await send({"type": "websocket.close", "code": 1008})
+            await receive()  # the connect
+            if "websocket.http.response" in (scope.get("extensions") or {}):
+                await _refuse(answer, "GET", send, kind="websocket.http.response")
+            else:  # by a close, which the server makes a 403
+                await send({"type": "websocket.close", "code": 1008})
         else:
             await _refuse(answer, scope["method"], send)
 
@@ -69,11 +73,11 @@ def _routed(scope: Scope) -> str:
     return path.removeprefix(root) if f"{path}/".startswith(f"{root}/") else path
 
 
-async def _refuse(answer: Refused, method: str, send: Send) -> None:
+async def _refuse(answer: Refused, method: str, send: Send, *, kind: str = "http.response") -> None:
     headers = [
         (name.lower().encode("ascii"), value.encode("ascii")) for name, value in answer.headers
     ]
-    start: Message = {"type": "http.response.start", "status": answer.status, "headers": headers}
+    start: Message = {"type": f"{kind}.start", "status": answer.status, "headers": headers}
     await send(start)
     body = b"" if method == "HEAD" else answer.body
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": f"{kind}.body", "body": body})

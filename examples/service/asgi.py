@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response as StarletteResponse
 from starlette.routing import Route as StarletteRoute
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
+    from starlette.datastructures import Headers
     from starlette.requests import Request as StarletteRequest
 
     from examples.asgi.rate_limit import App
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from socialflow_core.cache import Cached
     from socialflow_core.config.settings import Settings
 
-__all__ = ["application", "serve"]
+__all__ = ["application", "joined", "serve"]
 
 
 def application(core: Core, accounts: Accounts) -> App:
@@ -91,14 +93,27 @@ async def _serve(settings: Settings, accounts: Accounts, host: str, port: int) -
 def _route(endpoints: Endpoints, route: Route) -> StarletteRoute:
     async def answer(request: StarletteRequest) -> StarletteResponse:
         body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MOST_BODY:
-                raise HTTPException(413)
-        asked = Request(request.headers, body)
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MOST_BODY:
+                    raise HTTPException(413)
+        except ClientDisconnect:
+            # Nobody hears it, but it is counted, and it is no fault of the service.
+            raise HTTPException(400) from None
+        asked = Request(joined(request.headers), body)
         return _sent(await acarried_out(endpoints.answer(route, asked)))
 
     return StarletteRoute(route.path, answer, methods=[route.method])
+
+
+def joined(headers: Headers) -> dict[str, str]:
+    """Lines of one name as one, as WSGI servers give them; of cookies by RFC 9113, 8.2.3."""
+    joined: dict[str, str] = {}
+    for name, value in headers.items():
+        between = "; " if name == "cookie" else ","
+        joined[name] = f"{joined[name]}{between}{value}" if name in joined else value
+    return joined
 
 
 def _sent(response: Response) -> StarletteResponse:

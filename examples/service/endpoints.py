@@ -82,7 +82,10 @@ class Endpoints:
 
     def answer(self, route: Route, request: Request) -> Steps:
         """Answer a request that has been routed."""
-        response = yield from answered(route.endpoint(request))
+        if route.method != "GET" and not request.is_json:
+            response = failure(415, "The body must be application/json.")
+        else:
+            response = yield from answered(route.endpoint(request))
         return self._counted(route.path, response)
 
     def error(self, status: int, headers: tuple[tuple[str, str], ...] = ()) -> Response:

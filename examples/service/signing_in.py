@@ -2,8 +2,9 @@
 
 Tokens are answered in the body, for clients that send headers; with `"cookies": true` instead as
 cookies that scripts cannot read and that other sites cannot send. Where they travel by HTTPS
-alone, the prefixes of their names keep other hosts of the domain from setting them (RFC 6265bis,
-4.1.3). Bodies have to say that they are JSON: so no form of another site logs anybody in.
+alone, the prefix of their names keeps other hosts of the domain from setting them (RFC 6265bis,
+4.1.3.2); it wants the path of both to be `/`. No form of another site logs anybody in or out:
+see `Request.is_json`.
 """
 
 from __future__ import annotations
@@ -31,13 +32,6 @@ Guarded: TypeAlias = Callable[[Request, Claims], Steps]
 """An endpoint that knows who asks."""
 
 
-class _Place(NamedTuple):
-    """Where a cookie is kept."""
-
-    name: str
-    path: str
-
-
 class Doors(NamedTuple):
     """What lets people in, for either kind of server."""
 
@@ -52,8 +46,7 @@ def answered(steps: Steps) -> Steps:
     except TokenError as error:
         return _refused(error.reason)
     except UnavailableError:
-        # For certain, nobody can say who that is: the caller may try again.
-        return failed(503, "Please try again.", (("Retry-After", "1"),))
+        return _uncertain()
 
 
 class SigningIn:
@@ -68,14 +61,14 @@ class SigningIn:
     def __init__(self, accounts: Accounts, doors: Doors, *, secure: bool) -> None:
         self._accounts = accounts
         self._doors = doors
-        self._cookie = "; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
-        self._access = _Place("__Host-access_token" if secure else "access_token", "/")
-        self._again = _Place("__Secure-refresh_token" if secure else "refresh_token", "/api/auth")
+        self._flags = "; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
+        prefix = "__Host-" if secure else ""
+        self._names = f"{prefix}access_token", f"{prefix}refresh_token"
         self.routes = (
-            Route("POST", "/api/auth/register", _of_json(self._register)),
-            Route("POST", "/api/auth/login", _of_json(self._login)),
-            Route("POST", "/api/auth/refresh", _of_json(self._refresh)),
-            Route("POST", "/api/auth/logout", _of_json(self._logout)),
+            Route("POST", "/api/auth/register", self._register),
+            Route("POST", "/api/auth/login", self._login),
+            Route("POST", "/api/auth/refresh", self._refresh),
+            Route("POST", "/api/auth/logout", self._logout),
             Route("GET", "/api/auth/me", self.guarded(self._me)),
             Route("GET", "/api/auth/sessions", self.guarded(self._sessions)),
         )
@@ -84,7 +77,7 @@ class SigningIn:
         """*endpoint*, for those who show a token that is good."""
 
         def steps(request: Request) -> Steps:
-            token = self._shown(request)
+            token = request.bearer or self._cookies(request)[0]
             if not token:
                 return failed(401, headers=(("WWW-Authenticate", "Bearer"),))
             claims: Claims = yield Call(lambda: self._doors.verifier.verify(token))
@@ -92,8 +85,10 @@ class SigningIn:
 
         return steps
 
-    def _shown(self, request: Request) -> str:
-        return request.bearer or request.cookie(self._access.name)
+    def _cookies(self, request: Request) -> tuple[str, str]:
+        """The access token and the refresh token of the cookies, empty where there is none."""
+        access, refresh = self._names
+        return request.cookie(access), request.cookie(refresh)
 
     def _register(self, request: Request) -> Steps:
         given = _credentials(request)
@@ -115,25 +110,26 @@ class SigningIn:
 
     def _refresh(self, request: Request) -> Steps:
         given = request.told.get("refreshToken")
-        cookie = request.cookie(self._again.name)
-        token = given if isinstance(given, str) else cookie
+        token = given if isinstance(given, str) else self._cookies(request)[1]
+        if not token:
+            return failed(401, headers=(("WWW-Authenticate", "Bearer"),))
         pair: TokenPair = yield Call(lambda: self._doors.sessions.refresh(token))
         return self._signed_in(pair, cookies=not isinstance(given, str))
 
     def _logout(self, request: Request) -> Steps:
         # All that is shown: the access token may be of another session, or long gone. One that
         # is not good is as good as logged out (RFC 7009, 2.2).
-        given = request.told.get("refreshToken")
-        shown = (given, request.cookie(self._again.name), self._shown(request))
-        away: UnavailableError | None = None
+        access, refresh = self._cookies(request)
+        shown = (request.told.get("refreshToken"), refresh, request.bearer, access)
+        # The browser forgets them in any case: somebody else may sit down before it.
+        headers = self._set(("", 0), ("", 0))
+        is_away = False
         for token in dict.fromkeys(each for each in shown if isinstance(each, str) and each):
             try:
                 yield Call(partial(self._doors.sessions.logout, token))
-            except UnavailableError as error:
-                away = error
-        if away is not None:
-            raise away
-        return told({"success": True}, headers=self._set(("", 0), ("", 0)))
+            except UnavailableError:
+                is_away = True
+        return _uncertain(headers) if is_away else told({"success": True}, headers=headers)
 
     def _me(self, _: Request, claims: Claims) -> Steps:
         yield from ()
@@ -167,20 +163,9 @@ class SigningIn:
 
     def _set(self, *values: tuple[str, int]) -> tuple[tuple[str, str], ...]:
         return tuple(
-            ("Set-Cookie", f"{name}={value}; Path={path}; Max-Age={seconds}{self._cookie}")
-            for (name, path), (value, seconds) in zip(
-                (self._access, self._again), values, strict=True
-            )
+            ("Set-Cookie", f"{name}={value}; Path=/; Max-Age={seconds}{self._flags}")
+            for name, (value, seconds) in zip(self._names, values, strict=True)
         )
-
-
-def _of_json(endpoint: Endpoint) -> Endpoint:
-    def steps(request: Request) -> Steps:
-        if not request.is_json:
-            return failed(415, "The body must be application/json.")
-        return (yield from endpoint(request))
-
-    return steps
 
 
 def _credentials(request: Request) -> tuple[str, str] | None:
@@ -188,6 +173,11 @@ def _credentials(request: Request) -> tuple[str, str] | None:
     if isinstance(email, str) and isinstance(password, str):
         return email, password
     return None
+
+
+def _uncertain(headers: tuple[tuple[str, str], ...] = ()) -> Response:
+    # A store is away: for certain, nobody can say who that is, or that all was revoked.
+    return failed(503, "Please try again.", (("Retry-After", "1"), *headers))
 
 
 def _refused(reason: str) -> Response:

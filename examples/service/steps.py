@@ -53,12 +53,13 @@ class Request:
 
     @property
     def is_json(self) -> bool:
-        """Whether the body, if there is one, says that it is JSON.
+        """Whether the body says that it is JSON; without a body, whether it says nothing else.
 
-        A form of another site can send JSON as well, but not say so without being asked.
+        A form of another site can send JSON, or nothing, but never without saying otherwise.
         """
         kind, _, _ = self.headers.get("content-type", "").partition(";")
-        return not self.body or kind.strip().lower() == "application/json"
+        kind = kind.strip().lower()
+        return kind == "application/json" or not (kind or self.body)
 
     @property
     def told(self) -> dict[str, object]:

@@ -5,7 +5,8 @@ app = BearerMiddleware(app, verifier, BearerOptions(is_open=lambda path: path ==
 ```
 
 What the token says is in `environ["socialflow.claims"]` (Flask: `request.environ`); None where
-none was brought. Wrap it outside of a cache and inside of rate limits.
+none was brought. Wrap it outside of a cache and inside of rate limits; and inside of CORS, for a
+browser asks without a token whether it may send one (OPTIONS).
 """
 
 from __future__ import annotations

@@ -108,12 +108,11 @@ def test_what_took_long_is_local_too(make: Make, valkey: Valkey) -> None:
     local_hit(cache, "warm")
 
     def dear() -> str:
-        threading.Event().wait(0.1)
+        threading.Event().wait(0.3)
         return "dear"
 
-    ttl = timedelta(seconds=3)  # at some hundred milliseconds before its end it may be due
-    for _ in range(2):
-        cache.get_or_compute("a", dear, ttl=ttl)
+    ttl = timedelta(seconds=10)  # some seconds before its end it may be due
+    wait_until(lambda: cache.lookup("a", dear, ttl=ttl).source == "local", "it is local")
     before = valkey.round_trips()
     found = [cache.lookup("a", dear, ttl=ttl).source for _ in range(100)]
     assert set(found) == {"local"}
