@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from socialflow_core._kit.observe import subscribe
-from socialflow_core.locks import UnavailableError
+from socialflow_core.locks import Tries, UnavailableError
 from socialflow_core.locks._core import file_name
 from socialflow_core.locks.files import FileLocks
 from socialflow_core.locks.memory import AsyncMemoryLocks, MemoryLocks
 from socialflow_core.testing.clock import ManualClock
 from socialflow_core.testing.poll import wait_until
 from tests.auth.ear import Ear
+from tests.locks.test_processes import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -129,6 +131,7 @@ def test_an_interrupt_leaves_nothing_held() -> None:
             locks.lock("a", ttl=LONG)
     finally:
         leave()
+    assert not locks._keeper._leases  # a renewal would tell of a loss that is none
     with locks.lock("a", ttl=LONG):
         pass
 
@@ -141,8 +144,8 @@ def test_a_cancelled_try_is_given_back_before_it_is_told() -> None:
         grip = locks._keeper._grip("a", 1)
 
         async def take() -> bool:
-            await asyncio.sleep(0.01)
             taken: bool = await type(grip).take(grip)
+            await asyncio.sleep(0.01)  # the answer takes a while
             return taken
 
         locks._keeper._grip = lambda *_: _with(grip, take)
@@ -176,16 +179,20 @@ def test_released_locks_leave_no_timer() -> None:
     assert asyncio.run(main()) == 0
 
 
-def test_the_fence_survives_whatever_happens_to_its_writer(tmp_path: Path) -> None:
-    """It is written over, never away: what is read is the last or the next one."""
-    locks = FileLocks(tmp_path, clock=ManualClock(2_000_000))
-    with locks.lock("a", ttl=LONG) as held:
+def test_the_fence_survives_a_write_that_fails(tmp_path: Path) -> None:
+    """It is written over, never away, so it rises also if the clock was set back meanwhile."""
+    with FileLocks(tmp_path, clock=ManualClock(2_000_000)).lock("a", ttl=LONG) as held:
         first = held.fence
-    file = tmp_path / file_name("a")
-    before = file.read_bytes()
+
+    def child() -> bool:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # from now on no write succeeds
+        with pytest.raises(UnavailableError):
+            FileLocks(tmp_path).lock("a", ttl=LONG, tries=Tries(1))
+        return True
+
+    assert in_child(child)
     with FileLocks(tmp_path, clock=ManualClock(1_000_000)).lock("a", ttl=LONG) as held:
         assert held.fence == first + 1
-    assert len(file.read_bytes()) == len(before)
 
 
 def test_a_free_file_is_free_while_children_are_started(tmp_path: Path) -> None:
@@ -249,6 +256,30 @@ def test_children_that_live_on_keep_no_file(tmp_path: Path, children: list[int])
     inode = (tmp_path / file_name("a")).stat().st_ino
     for child in children:
         wait_until(lambda: inode not in _open_in(child), "it has closed the file")  # noqa: B023 -- used at once
+
+
+def test_threads_may_fork_at_a_time(tmp_path: Path) -> None:
+    """However busy the locks are, and afterwards they can be taken as before."""
+    locks, end, done = FileLocks(tmp_path), threading.Event(), list[bool]()
+
+    def fork() -> None:
+        done.append(all(in_child(lambda: True) for _ in range(50)))
+
+    def work() -> None:
+        while not end.is_set():
+            locks.lock("a", ttl=LONG).release()
+        done.append(True)
+
+    threads = [threading.Thread(target=each, daemon=True) for each in (fork, fork, work)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        for thread in threads:
+            thread.start()
+        for thread in threads[:2]:
+            thread.join(60)
+    end.set()
+    threads[2].join(60)
+    assert done == [True] * 3
 
 
 def _open_in(process: int) -> set[int]:

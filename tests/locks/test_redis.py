@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
+import threading
+import warnings
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +19,7 @@ from socialflow_core.locks import LockTakenError, Tries
 from socialflow_core.locks._script import FENCE_KEPT_MS
 from socialflow_core.locks.memory import AsyncMemoryLocks, MemoryLocks
 from socialflow_core.locks.redis import AsyncRedisLocks, RedisLocks
+from socialflow_core.testing.poll import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +120,71 @@ def test_a_url_of_valkey_is_one(valkey: Valkey) -> None:
     """The same server by its own name."""
     with RedisLocks.from_url(valkey.url.replace("redis://", "valkey://")) as locks:
         assert locks.lock("a").release()
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+def test_a_try_that_is_cancelled_keeps_nothing(valkey: Valkey, steps: int) -> None:
+    """Whenever that is: once the client is closed, the lock is either the caller's or free."""
+
+    async def main() -> bool:
+        async with AsyncRedisLocks.from_url(valkey.url) as locks:
+            async with locks.lock("warm"):
+                pass
+            trying = asyncio.ensure_future(locks.try_lock("a", ttl=LONG))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            trying.cancel()
+            try:
+                held = await trying
+            except asyncio.CancelledError:
+                return False
+            assert held is not None
+            await held.release()
+            return True
+
+    asyncio.run(main())
+    assert valkey.command("EXISTS", "{lk1:a}lock") == 0
+
+
+def test_a_child_waits_for_no_lock_of_the_pool(valkey: Valkey) -> None:
+    """Another thread may have held it during the fork, and is not there to let it go."""
+    first = RedisLocks.from_url(valkey.url)  # redis-py keeps the first client for ever
+    first.lock("a").release()
+    locks = RedisLocks.from_url(valkey.url)
+    locks.lock("a").release()
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with locks._client.connection_pool._lock:
+            inside.set()
+            leave.wait()
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    inside.wait()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the thread does not survive the fork is the point
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if locks.lock("b").release() else 1)
+    ended: list[int] = []
+
+    def has_ended() -> bool:
+        process, status = os.waitpid(child, os.WNOHANG)
+        ended.extend([status] * bool(process))
+        return bool(process)
+
+    try:
+        wait_until(has_ended, "the child has ended")
+    finally:
+        if not ended:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        leave.set()
+        holding.join()
+        locks.close()
+        first.close()
+    assert ended == [0]
 
 
 def test_a_loss_is_told_once_and_names_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,6 @@ import errno
 import fcntl
 import os
 import threading
-import weakref
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
@@ -80,26 +79,15 @@ class _Folder:
     def __init__(self, path: str | os.PathLike[str], clock: Clock) -> None:
         self._path = os.fspath(path)
         self._clock = clock
-        self._begin()
-        renew_in_forks(self, _Folder._begin_in_child)
-        _hear_of_forks()
-        _folders.add(self)
-
-    @property
-    def lock(self) -> threading.RLock:
-        """Held while files are opened and closed."""
-        return self._lock
-
-    def _begin(self) -> None:
         self._open: set[_File] = set()
-        # Reentrant, for a grip may be collected, and closed, anywhere.
-        self._lock = threading.RLock()
+        self._lock = _no_forks()
+        renew_in_forks(self, _Folder._begin_in_child)
 
     def _begin_in_child(self) -> None:
         # A forked child shares them, and would keep locked what its parent holds until it dies.
         for file in self._open:
             os.close(file.descriptor)
-        self._begin()
+        self._open = set()
 
     def path(self, name: str) -> str:
         """Where the file of a lock is."""
@@ -147,27 +135,18 @@ class _Folder:
                 self._open.discard(file)
 
 
-# Nobody forks while a file is open that its folder does not know of: the child would keep it.
-_folders: weakref.WeakSet[_Folder] = weakref.WeakSet()
-_forking: list[_Folder] = []
-
-
 @cache
-def _hear_of_forks() -> None:
+def _no_forks() -> threading.RLock:
+    """Held while a file is opened or closed, and by whoever forks.
+
+    Nobody forks while a file is open that its folder does not know of: the child would keep
+    it. One for all folders, so that threads that fork at a time wait for each other.
+    """
+    lock = threading.RLock()  # reentrant, for a grip may be collected, and closed, anywhere
     os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_forking.clear
+        before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
     )
-
-
-def _before_fork() -> None:
-    _forking[:] = sorted(_folders, key=id)
-    for folder in _forking:
-        folder.lock.acquire()
-
-
-def _after_fork() -> None:
-    while _forking:
-        _forking.pop().lock.release()
+    return lock
 
 
 class _Grip:

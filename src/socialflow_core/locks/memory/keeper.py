@@ -162,15 +162,16 @@ class Keeper:
             raise UnavailableError("the lock store", sent=True)
         try:
             self._keep(lease)
+            count("locks.acquired")
+            return ThreadHeld(self, lease)
         except BaseException as error:
             with self._changed:
+                lease.is_over = True
                 self._leases.discard(lease)
             if not isinstance(error, RuntimeError):
                 raise
             _given_back(grip)
             raise UnavailableError("a thread that renews locks", sent=True) from error
-        count("locks.acquired")
-        return ThreadHeld(self, lease)
 
     def _keep(self, lease: ThreadLease) -> None:
         with self._changed:

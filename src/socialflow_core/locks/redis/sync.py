@@ -94,12 +94,15 @@ class RedisLocks:
     def __init__(self, client: redis.Redis, *, prefix: str = PREFIX) -> None:
         self._client = client
         self._make: Callable[[], redis.Redis] | None = None
+        self._stuck: list[redis.Redis] = []
         self._keeper = Keeper(lambda name, ttl_us: _Grip(self._client, prefix, name, ttl_us))
         renew_in_forks(self, RedisLocks._begin_in_child)
 
     def _begin_in_child(self) -> None:
-        # Another thread may have held the lock of the client's pool, for good.
+        # Another thread may have held the lock of the client's pool, for good. It is kept,
+        # for to be collected it would wait for that lock.
         if self._make is not None:
+            self._stuck.append(self._client)
             self._client = self._make()
 
     @classmethod
