@@ -24,7 +24,7 @@ from socialflow_core.locks.memory import AsyncMemoryLocks, MemoryLocks
 from socialflow_core.testing.clock import ManualClock
 from socialflow_core.testing.poll import wait_until
 from tests.auth.ear import Ear
-from tests.locks.test_processes import in_child
+from tests.locks.forked import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

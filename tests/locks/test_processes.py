@@ -20,9 +20,10 @@ from socialflow_core.locks import Locks, Tries
 from socialflow_core.locks.files import AsyncFileLocks, FileLocks
 from socialflow_core.locks.memory import MemoryLocks
 from socialflow_core.locks.redis import RedisLocks
+from tests.locks.forked import in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from socialflow_core.testing.servers.valkey import Valkey
 
@@ -69,18 +70,6 @@ def line(process: subprocess.Popen[str]) -> str:
     """What it tells next."""
     assert process.stdout
     return process.stdout.readline().strip()
-
-
-def in_child(work: Callable[[], bool]) -> bool:
-    """Whether *work* is true in a forked child."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            status = 0 if work() else 1
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_no_update_is_lost(place: Place, tmp_path: Path) -> None:
