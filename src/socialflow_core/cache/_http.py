@@ -151,12 +151,11 @@ def why_not_stored(
     headers = response.headers
     said = CacheControl.parse(field_values(headers, "cache-control"))
     names = {name.strip().lower() for name in policy.vary}
+    must_be_fresh = said.must_revalidate or said.s_maxage is not None
     # RFC 9111, 3.5: one who proved who he is gets what is for him, unless it says otherwise.
-    is_anyones = said.public or said.must_revalidate or said.s_maxage is not None
     is_his = request.is_authenticated or (
         _has(request.headers, "authorization") and "authorization" not in names
     )
-    must_be_fresh = said.must_revalidate or said.proxy_revalidate or said.s_maxage is not None
     codings = set(map(str.lower, listed(headers, "transfer-encoding")))
     told, size = response.content_length, len(response.body)
     reasons = (
@@ -165,9 +164,9 @@ def why_not_stored(
         ("no-store", said.no_store),
         ("no-cache", said.no_cache),
         ("private", said.private and not policy.keep_private),
-        ("authorization", is_his and not is_anyones),
+        ("authorization", is_his and not (said.public or must_be_fresh)),
         ("set-cookie", _has(headers, "set-cookie") and not policy.keep_set_cookie),
-        ("revalidate", policy.serves_stale and must_be_fresh),
+        ("revalidate", policy.serves_stale and (must_be_fresh or said.proxy_revalidate)),
         ("vary", not names.issuperset(map(str.lower, listed(headers, "vary")))),
         ("coding", not codings <= {"chunked"}),  # which a server adds and takes off
         ("size", max(size, told or 0) > policy.max_body),

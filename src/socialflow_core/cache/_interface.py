@@ -113,8 +113,8 @@ class Policy:
             error of that type with the same arguments, which have to be str, int, float,
             bool or None.
         lock_ttl: How long one process may compute before another begins, too; what takes
-            longer is stored only if nobody else has begun meanwhile. Make it longer than *compute*
-            usually takes, and as short as others can wait if a process dies meanwhile.
+            longer is stored only if nobody else has begun meanwhile. Make it longer than
+            *compute* usually takes, and as short as others can wait if a process dies meanwhile.
         wait: How long at most to wait for somebody else's computation before computing
             oneself; None: in this process as long as it takes, for others *lock_ttl*.
 

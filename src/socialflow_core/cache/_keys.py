@@ -27,9 +27,9 @@ def key_of(*parts: Part, version: int = 0) -> str:
     """Build a key from *parts* such as `"profile", user_id`.
 
     Different parts give different keys, also if they only differ in type: 1, True and "1"
-    do. Lists and tuples of the same parts are the same. What is stored under a key changes its form with the code that computes it: count
-    *version* up then, and old entries are no longer found. A key that gets longer than 200
-    characters is its SHA-256 digest instead.
+    do. Lists and tuples of the same parts are the same. What is stored under a key changes its
+    form with the code that computes it: count *version* up then, and old entries are no longer
+    found. A key that gets longer than 200 characters is its SHA-256 digest instead.
 
     Raises:
         ValueError: If there are no parts, or a float is not finite.

@@ -88,6 +88,11 @@ def _refused(reason: Reason) -> TokenError:
     return TokenError(reason)
 
 
+def _revoked(claims: Claims) -> SpentError:
+    count("auth.refused", reason="revoked")
+    return SpentError("revoked", claims)
+
+
 class _Reader:
     """What the sync and the async verifier share: everything but the revocations."""
 
@@ -202,8 +207,7 @@ class TokenVerifier(_Reader):
         if self._revocations is not None:
             standing = self._revocations.standing(claims, failure=failure or self._failure)
             if standing.revoked:
-                count("auth.refused", reason="revoked")
-                raise SpentError("revoked", claims)
+                raise _revoked(claims)
         return claims
 
 
@@ -237,6 +241,5 @@ class AsyncTokenVerifier(_Reader):
         if self._revocations is not None:
             standing = await self._revocations.standing(claims, failure=failure or self._failure)
             if standing.revoked:
-                count("auth.refused", reason="revoked")
-                raise SpentError("revoked", claims)
+                raise _revoked(claims)
         return claims

@@ -99,8 +99,8 @@ class RedisLocks:
         renew_in_forks(self, RedisLocks._begin_in_child)
 
     def _begin_in_child(self) -> None:
-        # Another thread may have held the lock of the client's pool, for good. It is kept,
-        # for to be collected it would wait for that lock.
+        # Another thread may have held the lock of the client's pool, for good. It is kept:
+        # collected, it would wait for that lock.
         if self._make is not None:
             self._stuck.append(self._client)
             self._client = self._make()
