@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from datetime import timedelta
 
@@ -12,6 +11,7 @@ from socialflow_core._kit.forks import renew_in_forks
 from socialflow_core.fallback.breaker import Breaker
 from socialflow_core.ratelimit import Limit, Rate
 from socialflow_core.ratelimit.memory import MemoryRateLimiter
+from tests._kit.forked import in_child
 
 
 class Owner:
@@ -26,19 +26,11 @@ class Owner:
         self.renewals += 1
 
 
-def in_child(child: int) -> int:
-    """The exit code of a forked child, once it ended."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 def test_each_child_renews_once_and_the_parent_never() -> None:
     """It is the child in which locks and threads are of no use."""
     owner = Owner()
     for _ in range(2):
-        child = os.fork()
-        if child == 0:
-            os._exit(owner.renewals)
-        assert in_child(child) == 1
+        assert in_child(lambda: owner.renewals == 1)
     assert owner.renewals == 0
 
 
@@ -52,10 +44,7 @@ def test_nothing_is_kept_alive() -> None:
     brief = Brief()
     renew_in_forks(brief, lambda _: renewed.append("it was kept"))
     del brief
-    child = os.fork()
-    if child == 0:
-        os._exit(len(renewed))
-    assert in_child(child) == 0
+    assert in_child(lambda: not renewed)
 
 
 @pytest.mark.parametrize("kind", ["limiter", "breaker"])
@@ -64,18 +53,19 @@ def test_a_lock_held_during_the_fork_does_not_hang_the_child(kind: str) -> None:
     limiter, breaker = MemoryRateLimiter(), Breaker("there")
     limit = Limit("api", Rate(10, per=timedelta(minutes=1)))
     lock = limiter._lock if kind == "limiter" else breaker._lock
+
+    def works() -> bool:
+        worked = threading.Event()
+
+        def work() -> None:
+            if kind == "limiter":
+                limiter.hit("alice", limit)
+            else:
+                breaker.open()
+            worked.set()
+
+        threading.Thread(target=work, daemon=True).start()
+        return worked.wait(10)
+
     with lock:
-        child = os.fork()
-        if child == 0:
-            worked = threading.Event()
-
-            def work() -> None:
-                if kind == "limiter":
-                    limiter.hit("alice", limit)
-                else:
-                    breaker.open()
-                worked.set()
-
-            threading.Thread(target=work, daemon=True).start()
-            os._exit(0 if worked.wait(10) else 1)
-        assert in_child(child) == 0
+        assert in_child(works)

@@ -6,7 +6,6 @@ import asyncio
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -26,6 +25,7 @@ from socialflow_core.testing.poll import wait_until
 from socialflow_core.testing.revocations import claims_of
 from socialflow_core.testing.servers.valkey import Valkey
 from tests.auth.ear import Ear
+from tests.redislink.kit import Provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,30 +71,12 @@ def test_a_process_that_begins_is_certain_from_its_first_check(
         asking.close()
 
 
-class Provider(redis.CredentialProvider):
-    """A service that hands out passwords, and fails in its own ways."""
-
-    def __init__(self) -> None:
-        self.error: BaseException | None = None
-        self.raised = 0
-
-    def get_credentials(self) -> tuple[str, str]:
-        """The password, or what is set to be raised."""
-        if self.error is not None:
-            self.raised += 1
-            raise self.error
-        return "default", "right"
-
-
 @pytest.mark.parametrize("error", [LookupError("no password today"), SystemExit(3)])
 def test_a_credential_provider_that_raises(error: BaseException) -> None:
     """Whatever it raises: it is away, and heard of again when the provider is well."""
     provider = Provider()
     with Valkey(password="right") as server:
-        url = urlsplit(server.url)
-        client = redis.Redis(
-            host=str(url.hostname), port=url.port or 0, credential_provider=provider
-        )
+        client = redis.Redis(host=server.host, port=server.port, credential_provider=provider)
         asking = RedisRevocations(RedisLink.from_client(client))
         replica = ReplicaRevocations(asking, Endpoint.from_client(client))
         try:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -19,10 +17,9 @@ from socialflow_core.cache.redis import AsyncRedisCache, RedisCache
 from socialflow_core.testing.cache import BlockingCache
 from socialflow_core.testing.poll import wait_until
 from socialflow_core.testing.servers.valkey import Valkey
+from tests._kit.forked import in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.cache.kit import Make
 
 _HOUR = timedelta(hours=1)
@@ -109,23 +106,6 @@ def test_a_computation_that_outlasts_its_claim_and_an_invalidation(make: Make) -
     leader.join()
 
 
-def _in_child(work: Callable[[], str]) -> str:
-    read, write = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that threads do not survive a fork is the point
-        child = os.fork()
-    if child == 0:
-        try:
-            os.write(write, work().encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    told = os.read(read, 1000).decode()
-    os.close(read)
-    os.waitpid(child, 0)
-    return told
-
-
 def test_workers_forked_from_one_process(valkey: Valkey) -> None:
     """Each claims by tokens of its own, so a version that was dropped never comes again."""
     cache = AsyncRedisCache.from_url(valkey.url, deadline=_PATIENT, local=False)
@@ -136,16 +116,13 @@ def test_workers_forked_from_one_process(valkey: Valkey) -> None:
 
         return asyncio.run(cache.get_or_compute(key, compute, ttl=_HOUR, tags=("x",)))
 
-    def drop() -> str:
-        return str(asyncio.run(cache.invalidate_tags("x")))
-
     others = RedisCache.from_url(valkey.url, deadline=_PATIENT, local=False)
     others.get_or_compute("first", lambda: 1, ttl=_HOUR)  # the version of everything is theirs
     others.close()
-    assert _in_child(lambda: ask("one", "old")) == "old"
-    assert _in_child(drop) == "True"
-    assert _in_child(lambda: ask("two", "other")) == "other"
-    assert _in_child(lambda: ask("one", "new")) == "new"
+    assert in_child(lambda: ask("one", "old") == "old")
+    assert in_child(lambda: asyncio.run(cache.invalidate_tags("x")))
+    assert in_child(lambda: ask("two", "other") == "other")
+    assert in_child(lambda: ask("one", "new") == "new")
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

@@ -21,6 +21,7 @@ from socialflow_core.testing.poll import wait_until
 from socialflow_core.testing.proxy import FaultProxy
 from socialflow_core.testing.servers.valkey import Valkey
 from tests.cache.kit import local_hit
+from tests.redislink.kit import Provider
 
 if TYPE_CHECKING:
     from tests.cache.kit import Make
@@ -218,28 +219,12 @@ def test_for_ever_is_a_duration(make: Make) -> None:
     assert cache.lookup("a", lambda: 2, ttl=timedelta.max, policy=policy).source == "redis"
 
 
-class Provider(redis.CredentialProvider):
-    """A service that hands out passwords, and fails in its own way."""
-
-    error: BaseException | None = None
-    raised = 0
-
-    def get_credentials(self) -> tuple[str, str]:
-        """The password, or what is set to be raised."""
-        if self.error is not None:
-            self.raised += 1
-            raise self.error
-        return "default", "right"
-
-
 @pytest.mark.parametrize("error", [LookupError("no password today"), SystemExit(3)])
 def test_a_credential_provider_that_raises(error: BaseException) -> None:
     """The local tier is closed meanwhile, and opens again when the provider is well."""
     provider = Provider()
     with Valkey(password="right") as server:
-        url = urlsplit(server.url)
-        host, port = str(url.hostname), url.port or 0
-        client = redis.Redis(host=host, port=port, credential_provider=provider)
+        client = redis.Redis(host=server.host, port=server.port, credential_provider=provider)
         cache = RedisCache(RedisLink.from_client(client), endpoint=Endpoint.from_client(client))
         try:
             local_hit(cache)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,20 +14,25 @@ from socialflow_core.cache.memory import MemoryCache
 from socialflow_core.testing.clock import ManualClock
 from socialflow_core.testing.poll import wait_until
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from socialflow_core.cache import Cached
+
 _HOUR = timedelta(hours=1)
 _MINUTE = timedelta(minutes=1)
+
+
+def _numbering(cache: MemoryCache, policy: Policy) -> Callable[[], Cached[Any]]:
+    numbers = itertools.count()
+    return lambda: cache.lookup("a", numbers.__next__, ttl=_HOUR, policy=policy)
 
 
 def test_a_stale_value_while_it_is_computed_anew() -> None:
     """Nobody waits; one computes in the background, and then the value is new."""
     clock = ManualClock()
     cache = MemoryCache(clock=clock)
-    policy = Policy(stale_while_revalidate=_MINUTE)
-    numbers = itertools.count()
-
-    def ask() -> Any:
-        return cache.lookup("a", numbers.__next__, ttl=_HOUR, policy=policy)
-
+    ask = _numbering(cache, Policy(stale_while_revalidate=_MINUTE))
     assert ask().value == 0
     clock.advance(_HOUR)
     stale = ask()
@@ -42,11 +47,7 @@ def test_no_thread_to_compute_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stale value is handed out, and whoever asks next tries again."""
     clock = ManualClock()
     cache = MemoryCache(clock=clock)
-    policy = Policy(stale_while_revalidate=_MINUTE)
-    numbers = itertools.count()
-
-    def ask() -> Any:
-        return cache.lookup("a", numbers.__next__, ttl=_HOUR, policy=policy)
+    ask = _numbering(cache, Policy(stale_while_revalidate=_MINUTE))
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

@@ -15,6 +15,7 @@ from tests.examples.test_cache_asgi_messages import FRESH, part, start
 
 if TYPE_CHECKING:
     from examples.asgi.rate_limit import App, Receive, Scope, Send
+    from tests.examples.cached import Answer, Client
 
 FAILING = HttpCacheOptions(
     http=HttpPolicy(serves_stale=True),
@@ -83,6 +84,13 @@ class Breaking:
         await send(part(b"%d" % number))
         self.ended += 1
 
+    async def asked_too_late(self, client: Client, status: int) -> Answer:
+        """What is answered when what was kept is stale, and there is a *status* instead."""
+        await client()
+        self.status = status
+        client.clock.advance(timedelta(seconds=61))
+        return await client()
+
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_failure_is_answered_with_what_is_stale(status: int) -> None:
@@ -91,10 +99,7 @@ def test_a_failure_is_answered_with_what_is_stale(status: int) -> None:
 
     async def main() -> None:
         async with asking(breaking.app, FAILING) as client:
-            await client()
-            breaking.status = status
-            client.clock.advance(timedelta(seconds=61))
-            answer = await client()
+            answer = await breaking.asked_too_late(client, status)
             assert (answer.status, answer.body) == (200, b"1")
             assert answer.headers["cache-status"] == "socialflow; hit; ttl=-1"
             await until(lambda: breaking.ended == 2)
@@ -109,10 +114,8 @@ def test_another_answer_is_no_failure(status: int) -> None:
 
     async def main() -> None:
         async with asking(breaking.app, FAILING) as client:
-            await client()
-            breaking.status = status
-            client.clock.advance(timedelta(seconds=61))
-            assert ((await client()).status, breaking.ended) == (status, 2)
+            answer = await breaking.asked_too_late(client, status)
+            assert (answer.status, breaking.ended) == (status, 2)
 
     asyncio.run(main())
 

@@ -23,8 +23,8 @@ from socialflow_core.locks.files import FileLocks
 from socialflow_core.locks.memory import AsyncMemoryLocks, MemoryLocks
 from socialflow_core.testing.clock import ManualClock
 from socialflow_core.testing.poll import wait_until
+from tests._kit.forked import in_child
 from tests.auth.ear import Ear
-from tests.locks.forked import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

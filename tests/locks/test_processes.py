@@ -20,7 +20,7 @@ from socialflow_core.locks import Locks, Tries
 from socialflow_core.locks.files import AsyncFileLocks, FileLocks
 from socialflow_core.locks.memory import MemoryLocks
 from socialflow_core.locks.redis import RedisLocks
-from tests.locks.forked import in_child
+from tests._kit.forked import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

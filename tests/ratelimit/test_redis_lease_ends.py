@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import ExitStack
 from datetime import timedelta
@@ -17,6 +16,7 @@ from socialflow_core.ratelimit.redis import (
 )
 from socialflow_core.redislink.redis import RedisLink
 from socialflow_core.testing.poll import wait_until
+from tests._kit.forked import in_child
 from tests.ratelimit.redis_kit import (
     PATIENT_LINK,
     Make,
@@ -123,10 +123,6 @@ def test_a_forked_child_spends_nothing_of_its_parent(valkey: Valkey) -> None:
     """The child takes a lease of its own, or one unit would be spent twice."""
     limiter = LeasingRateLimiter(RedisRateLimiter(RedisLink.from_url(valkey.url, PATIENT_LINK)))
     limiter.hit("alice", API)
-    child = os.fork()
-    if child == 0:
-        source = limiter.hit("alice", API).source
-        os._exit(0 if source == "redis" else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert in_child(lambda: limiter.hit("alice", API).source == "redis")
     assert limiter.hit("alice", API).source == "lease"
     limiter.close()

@@ -180,6 +180,31 @@ FAST: dict[str, Callable[[str, LinkOptions], Driver]] = {
 ALL = FAST | {"PlainLink": _plain_link, "AsyncPlainLink": _async_plain_link}
 
 
+class Provider(redis.CredentialProvider):
+    """A service that hands out the password "right": it may take its time, or raise *error*."""
+
+    def __init__(self, *, seconds: float = 0) -> None:
+        self.seconds = seconds
+        self.error: BaseException | None = None
+        self.raised = 0
+
+    def get_credentials(self) -> tuple[str, str]:
+        """The password, sooner or later."""
+        time.sleep(self.seconds)
+        return self._told()
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        """The same, without holding the loop."""
+        await asyncio.sleep(self.seconds)
+        return self._told()
+
+    def _told(self) -> tuple[str, str]:
+        if self.error is not None:
+            self.raised += 1
+            raise self.error
+        return "default", "right"
+
+
 def clients(server: Valkey) -> int:
     """How many connections the server has, our own included."""
     return int(server.info("clients")["connected_clients"])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from socialflow_core._kit.errors import UnavailableError
 from socialflow_core.redislink.redis import AsyncRedisLink
+from tests._kit.forked import in_child
 from tests.redislink.kit import ALL, ECHO, OPTIONS, PATIENT, clients, poll
 
 if TYPE_CHECKING:
@@ -24,10 +24,7 @@ def test_a_closed_link_is_not_available(make_fast: Make, valkey: Valkey) -> None
     link.close_link()
     assert not link.link.is_available
     if hasattr(link.link, "close"):
-        child = os.fork()
-        if child == 0:
-            os._exit(int(link.link.is_available))
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert in_child(lambda: not link.link.is_available)
 
 
 def test_an_async_link_can_be_asked_from_anywhere(valkey: Valkey) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import threading
 import time
@@ -26,6 +25,7 @@ from tests.redislink.kit import (
     OPTIONS,
     PATIENT,
     AsyncDriver,
+    Provider,
     SyncDriver,
 )
 
@@ -35,28 +35,6 @@ if TYPE_CHECKING:
 
     from tests.redislink.conftest import Make
     from tests.redislink.kit import Driver
-
-
-class Provider(redis.CredentialProvider):
-    """Takes its time, or raises, as a token service does."""
-
-    def __init__(self, *, seconds: float = 0) -> None:
-        self.seconds = seconds
-        self.broken = False
-
-    def get_credentials(self) -> tuple[str, str]:
-        """The password, sooner or later."""
-        time.sleep(self.seconds)
-        if self.broken:
-            raise RuntimeError("the token service says 503")
-        return "default", "right"
-
-    async def get_credentials_async(self) -> tuple[str, str]:
-        """The same, without holding the loop."""
-        await asyncio.sleep(self.seconds)
-        if self.broken:
-            raise RuntimeError("the token service says 503")
-        return "default", "right"
 
 
 @pytest.fixture
@@ -127,7 +105,7 @@ def test_a_provider_that_raises_is_an_outage_that_ends(
 ) -> None:
     """Whatever it raises: unavailable now, one warning without its words, and back when it is."""
     provider = Provider()
-    provider.broken = True
+    provider.error = RuntimeError("the token service says 503")
     where: dict[str, Any] = {"host": guarded.host, "port": guarded.port}
     again: Driver
     if kind == "RedisLink":
@@ -141,7 +119,7 @@ def test_a_provider_that_raises_is_an_outage_that_ends(
     assert lost.value.sent is False
     if kind == "RedisLink":
         wait_until(lambda: "a probe failed: RuntimeError" in caplog.text, "a probe failed")
-    provider.broken = False
+    provider.error = None
     again.wait_back()
     assert again.call(ECHO, [], ["hello"]) == b"hello"
     assert caplog.text.count("a probe failed") <= 1

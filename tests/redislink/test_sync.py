@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import os
 import threading
 import time
-import warnings
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -21,28 +19,12 @@ from socialflow_core.redislink.redis.sync import RedisLink
 from socialflow_core.testing.faults import Blackhole, Delay, Pass, Trickle
 from socialflow_core.testing.poll import wait_until
 from socialflow_core.testing.servers.valkey import Valkey
+from tests._kit.forked import in_child
 from tests.redislink.kit import ADD, ALL, DEADLINE, ECHO, OPTIONS, PATIENT, clients, takes_at_most
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from socialflow_core.testing.proxy import FaultProxy
     from tests.redislink.conftest import Make
-
-
-def in_child(work: Callable[[], object]) -> int:
-    """Run *work* in a forked child; how it ended: 0 if well."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that threads do not survive a fork is the point
-        pid = os.fork()
-    if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    status = 1
-    try:
-        work()
-        status = 0
-    finally:
-        os._exit(status)
 
 
 def test_each_thread_has_its_own_connection(valkey: Valkey) -> None:
@@ -178,12 +160,12 @@ def test_a_fork_shares_no_connection(valkey: Valkey, kind: str) -> None:
     """Parent and child both go on, and neither reads the other's replies."""
     driver = ALL[kind](valkey.url, PATIENT)
 
-    def work() -> None:
-        for number in range(50):
-            assert driver.call(ECHO, [], [f"child {number}"]) == f"child {number}".encode()
+    def work() -> bool:
+        words = [f"child {number}" for number in range(50)]
+        return all(driver.call(ECHO, [], [word]) == word.encode() for word in words)
 
     driver.call(ECHO, [], ["hello"])
-    assert in_child(work) == 0
+    assert in_child(work)
     for number in range(50):
         assert driver.call(ECHO, [], [str(number)]) == str(number).encode()
     driver.close()
@@ -200,11 +182,11 @@ def test_a_fork_in_an_outage_recovers_by_itself(kind: str) -> None:
             driver.call(ADD, ["hits"], [1])
         server.restart()
 
-        def work() -> None:
+        def work() -> bool:
             driver.wait_back()
-            driver.call(ADD, ["hits"], [1])
+            return bool(driver.call(ADD, ["hits"], [1]))
 
-        assert in_child(work) == 0
+        assert in_child(work)
         driver.wait_back()
         driver.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,8 +11,10 @@ if TYPE_CHECKING:
 
 
 def in_child(work: Callable[[], bool]) -> bool:
-    """Whether *work* is true in a forked child."""
-    child = os.fork()
+    """Whether *work* is true in a forked child, which ends then."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that threads do not survive a fork is the point
+        child = os.fork()
     if child == 0:
         status = 1
         try:
